@@ -1,0 +1,34 @@
+using DeepRecall;
+using DeepRecall.Sandboxing;
+using Microsoft.Extensions.Logging;
+
+namespace Microsoft.Extensions.AI;
+
+/// <summary>Puts a Recursive Language Model (RLM) into a chat client pipeline.</summary>
+public static class DeepRecallChatClientBuilderExtensions
+{
+    /// <summary>Makes of the client below a Recursive Language Model.</summary>
+    /// <param name="builder">The pipeline.</param>
+    /// <param name="configure">Sets the options. <see cref="DeepRecallOptions.Sandbox"/> may be left to the service provider's <see cref="ISandbox"/>.</param>
+    /// <returns>The pipeline.</returns>
+    /// <exception cref="InvalidOperationException">When the pipeline is built: there is no sandbox.</exception>
+    /// <exception cref="ArgumentException">When the pipeline is built: an option is out of range.</exception>
+    public static ChatClientBuilder UseDeepRecall(this ChatClientBuilder builder, Action<DeepRecallOptions>? configure = null)
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        return builder.Use((innerClient, services) =>
+        {
+            var options = new DeepRecallOptions();
+            configure?.Invoke(options);
+            options.Sandbox ??= (ISandbox?)services.GetService(typeof(ISandbox))
+                ?? throw new InvalidOperationException(
+                    $"UseDeepRecall needs a sandbox for the model's code: set {nameof(DeepRecallOptions)}.{nameof(DeepRecallOptions.Sandbox)} (for example to a LocalSandbox), or register an {nameof(ISandbox)}.");
+            return new DeepRecallChatClient(
+                innerClient,
+                options,
+                (ILoggerFactory?)services.GetService(typeof(ILoggerFactory)),
+                (TimeProvider?)services.GetService(typeof(TimeProvider)),
+                services);
+        });
+    }
+}

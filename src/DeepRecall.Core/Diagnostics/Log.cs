@@ -1,0 +1,28 @@
+using Microsoft.Extensions.Logging;
+
+namespace DeepRecall.Diagnostics;
+
+/// <summary>Every message that the engine logs. Ids are stable; what a user or a model wrote is logged at Trace only.</summary>
+internal static partial class Log
+{
+    [LoggerMessage(1, LogLevel.Debug, "RLM run {RunId} started at depth {Depth} in environment {Environment}.")]
+    public static partial void RunStarted(ILogger logger, string runId, int depth, string environment);
+
+    [LoggerMessage(2, LogLevel.Debug, "RLM run {RunId} ended after {Turns} turns and {Milliseconds:0} ms: {StopReason}.")]
+    public static partial void RunEnded(ILogger logger, string runId, int turns, double milliseconds, Trajectory.StopReason stopReason);
+
+    [LoggerMessage(3, LogLevel.Debug, "REPL started in environment {Environment} within {Milliseconds:0.0} ms.")]
+    public static partial void ReplStarted(ILogger logger, string environment, double milliseconds);
+
+    [LoggerMessage(4, LogLevel.Warning, "The REPL in environment {Environment} died: {End}. A fresh one is started.")]
+    public static partial void ReplDied(ILogger logger, string environment, string end);
+
+    [LoggerMessage(5, LogLevel.Trace, "Run {RunId}, turn {Turn}: the model replied {Reply}")]
+    public static partial void Reply(ILogger logger, string runId, int turn, string reply);
+
+    [LoggerMessage(6, LogLevel.Trace, "Run {RunId}, cell {Cell} ({Status}) printed {Output}")]
+    public static partial void CellEnded(ILogger logger, string runId, int cell, Trajectory.CellStatus status, string output);
+
+    [LoggerMessage(7, LogLevel.Debug, "Run {RunId}: sub-call {Number} ({Function}) failed: {ErrorType}.")]
+    public static partial void SubcallFailed(ILogger logger, string runId, int number, string function, string errorType);
+}

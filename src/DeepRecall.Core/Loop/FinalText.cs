@@ -1,0 +1,55 @@
+namespace DeepRecall.Loop;
+
+/// <summary>An answer given as text: <c>FINAL(the answer)</c> or <c>FINAL_VAR(name)</c> on a line of its own, outside code.</summary>
+/// <param name="IsVariable">Whether <paramref name="Value"/> is the name of a variable.</param>
+/// <param name="Value">The answer, or the variable's name.</param>
+internal sealed record FinalText(bool IsVariable, string Value)
+{
+    /// <summary>Finds the first one in a reply's prose. A <c>FINAL(...)</c> may go on over lines, up to the last line that ends with its bracket.</summary>
+    public static FinalText? TryFind(string prose)
+    {
+        var lines = prose.Split('\n');
+        for (var index = 0; index < lines.Length; index++)
+        {
+            var line = lines[index].Trim();
+            if (line.StartsWith("FINAL_VAR(", StringComparison.Ordinal) && line.EndsWith(')'))
+            {
+                var name = line["FINAL_VAR(".Length..^1].Trim().Trim('"', '\'').Trim();
+                if (IsIdentifier(name))
+                {
+                    return new FinalText(true, name);
+                }
+            }
+            else if (line.StartsWith("FINAL(", StringComparison.Ordinal))
+            {
+                var last = Array.FindLastIndex(lines, candidate => candidate.TrimEnd().EndsWith(')'));
+                if (last >= index)
+                {
+                    var text = string.Join('\n', lines[index..(last + 1)]).Trim();
+                    return new FinalText(false, Unquote(text["FINAL(".Length..^1].Trim()));
+                }
+            }
+        }
+
+        return null;
+    }
+
+    private static string Unquote(string text)
+    {
+        foreach (var quote in (string[])["\"\"\"", "'''", "\"", "'"])
+        {
+            if (text.Length >= 2 * quote.Length
+                && text.StartsWith(quote, StringComparison.Ordinal)
+                && text.EndsWith(quote, StringComparison.Ordinal)
+                && !text[quote.Length..^quote.Length].Contains(quote, StringComparison.Ordinal))
+            {
+                return text[quote.Length..^quote.Length];
+            }
+        }
+
+        return text;
+    }
+
+    private static bool IsIdentifier(string text) =>
+        text.Length > 0 && (char.IsLetter(text[0]) || text[0] == '_') && text.All(letter => char.IsLetterOrDigit(letter) || letter == '_');
+}

@@ -1,0 +1,109 @@
+using System.Globalization;
+using System.Text;
+using DeepRecall.Repl;
+using DeepRecall.Request;
+using DeepRecall.Trajectory;
+using Microsoft.Extensions.AI;
+
+namespace DeepRecall.Loop;
+
+/// <summary>The messages that begin a run. They never change afterwards, so that a provider can cache them.</summary>
+internal static class Prompts
+{
+    private static readonly PromptTemplate System = PromptTemplate.Resource("system");
+    private static readonly string LlmFunctions = Resources.Read("prompts/llm_functions.md").TrimEnd();
+    private static readonly string RlmFunctions = Resources.Read("prompts/rlm_functions.md").TrimEnd();
+
+    public static ChatMessage SystemMessage(RunScope scope, RlmRequest request, bool hasChildren)
+    {
+        var models = scope.Router.Names.ToArray();
+        var functions = hasChildren ? $"{LlmFunctions}\n{RlmFunctions}" : LlmFunctions;
+        if (models.Length > 1)
+        {
+            functions += $"\n  `model` is one of: {string.Join(", ", models)}; the first is the default.";
+        }
+
+        return new ChatMessage(ChatRole.System, System.Fill(new Dictionary<string, string>(StringComparer.Ordinal)
+        {
+            ["output_limit"] = scope.Options.MaxOutputChars.ToString("N0", CultureInfo.InvariantCulture),
+            ["max_turns"] = scope.Options.MaxIterations.ToString(CultureInfo.InvariantCulture),
+            ["environment"] = scope.Sandbox.Description,
+            ["functions"] = functions,
+            ["tools"] = Tools(request.Tools.Declarations),
+            ["instructions"] = request.Instructions is { } own ? $"\n## Instructions of the caller\n{own}" : string.Empty,
+        }).TrimEnd());
+    }
+
+    /// <summary>The first user message: what there is, the question, and the first turn's marker.</summary>
+    public static ChatMessage FirstMessage(RlmRequest request, IReadOnlyList<ContextRecord> contexts, int maxTurns)
+    {
+        var text = new StringBuilder();
+        foreach (var context in contexts)
+        {
+            text.Append("- `").Append(context.Variable).Append('`');
+            if (context.Variable == "context_0")
+            {
+                text.Append(" (also `context`)");
+            }
+
+            text.Append(": ").Append(context.Type);
+            text.Append(CultureInfo.InvariantCulture, $", {context.Length:N0} {(context.Type == "str" ? "characters" : "entries")}");
+            if (context.Type != "str")
+            {
+                text.Append(CultureInfo.InvariantCulture, $" ({context.Characters:N0} characters of JSON)");
+            }
+
+            text.Append(context.Name is null ? "\n" : $": {context.Name}\n");
+        }
+
+        if (request.HistoryCount > 0)
+        {
+            text.Append(CultureInfo.InvariantCulture, $"- `history`: list, the {request.HistoryCount:N0} earlier messages of this conversation\n");
+        }
+
+        text.Append("\nQuestion:\n").Append(Excerpt.HeadAndTail(request.Question, RequestMapper.MaxShownQuestion)).Append('\n');
+        if (request.QuestionVariable is { } variable)
+        {
+            text.Append("(The whole question is in `").Append(variable).Append("`.)\n");
+        }
+
+        text.Append('\n').Append(TurnMarker(1, maxTurns));
+        text.Append(" You have not seen the input yet: look at it first, and do not answer in this turn.");
+        return new ChatMessage(ChatRole.User, [new TextContent(text.ToString()), .. request.Attachments]);
+    }
+
+    public static string TurnMarker(int turn, int maxTurns) =>
+        turn == maxTurns ? $"Turn {turn} of {maxTurns}, the last one." : $"Turn {turn} of {maxTurns}.";
+
+    private static string Tools(IReadOnlyList<ToolDeclaration> tools)
+    {
+        if (tools.Count == 0)
+        {
+            return string.Empty;
+        }
+
+        var text = new StringBuilder("\nThese functions are there too. A call that fails raises an exception.\n");
+        foreach (var tool in tools)
+        {
+            var parameters = tool.Parameters.Select(parameter =>
+                parameter.Name
+                + (parameter.Type is null ? string.Empty : $": {PythonType(parameter.Type)}")
+                + (parameter.Required ? string.Empty : " = ..."));
+            text.Append("- `").Append(tool.Name).Append('(').AppendJoin(", ", parameters).Append(")`");
+            text.Append(string.IsNullOrWhiteSpace(tool.Description) ? "\n" : $": {tool.Description}\n");
+        }
+
+        return text.ToString();
+    }
+
+    private static string PythonType(string jsonType) => jsonType switch
+    {
+        "string" => "str",
+        "integer" => "int",
+        "number" => "float",
+        "boolean" => "bool",
+        "array" => "list",
+        "object" => "dict",
+        _ => jsonType,
+    };
+}

@@ -1,0 +1,24 @@
+namespace DeepRecall.Repl;
+
+/// <summary>What a REPL is given when it starts, and again when it has to start anew.</summary>
+internal sealed record ReplSettings
+{
+    /// <summary>The longest message either side accepts. Larger values go by file.</summary>
+    public const int MaxMessageBytes = 64 * 1024 * 1024;
+
+    public required int OutputLimit { get; init; }
+
+    public required bool AnswerJson { get; init; }
+
+    public required TimeSpan CellTimeout { get; init; }
+
+    public required TimeSpan InterruptGrace { get; init; }
+
+    public required TimeSpan StartTimeout { get; init; }
+
+    /// <summary>The query functions that the REPL has.</summary>
+    public required IReadOnlyList<string> Functions { get; init; }
+
+    /// <summary>The caller's tools, as Python functions.</summary>
+    public required IReadOnlyList<ToolDeclaration> Tools { get; init; }
+}

@@ -1,0 +1,155 @@
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using DeepRecall.Sandboxing;
+
+namespace DeepRecall.Repl;
+
+/// <summary>One worker process, from its start to its end, and the bridge to it.</summary>
+internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
+{
+    private readonly ISandboxProcess _process;
+    private readonly RpcPeer _peer;
+    private readonly string _nonce;
+    private readonly TaskCompletionSource _ready = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Func<CallParams, CancellationToken, Task<HostReply>> _callHost;
+    private readonly CancellationTokenSource _reading = new();
+    private readonly Task _readingTask;
+    private volatile RunningCell? _cell;
+
+    private ReplWorker(ISandboxProcess process, string nonce, Func<CallParams, CancellationToken, Task<HostReply>> callHost)
+    {
+        _process = process;
+        _nonce = nonce;
+        _callHost = callHost;
+        _peer = new RpcPeer(process.Input, process.Output, ReplSettings.MaxMessageBytes, this);
+        _readingTask = _peer.RunAsync(_reading.Token);
+    }
+
+    /// <summary>Starts a worker and waits until it says that it is ready.</summary>
+    /// <exception cref="SandboxException">The sandbox did not start, or its worker ended at once.</exception>
+    public static async Task<ReplWorker> StartAsync(
+        ISandbox sandbox,
+        Func<CallParams, CancellationToken, Task<HostReply>> callHost,
+        CancellationToken cancellationToken)
+    {
+        var nonce = Guid.NewGuid().ToString("N");
+        var request = new SandboxStartRequest { WorkerSource = WorkerSource.Text, Nonce = nonce };
+        var process = await sandbox.StartAsync(request, cancellationToken).ConfigureAwait(false);
+        var worker = new ReplWorker(process, nonce, callHost);
+        try
+        {
+            await Task.WhenAny(worker._ready.Task, worker._readingTask).WaitAsync(cancellationToken).ConfigureAwait(false);
+            if (!worker._ready.Task.IsCompleted)
+            {
+                throw new SandboxException($"The worker in the sandbox '{sandbox.Name}' ended before it was ready: {await worker.DescribeEndAsync().ConfigureAwait(false)}.");
+            }
+
+            return worker;
+        }
+        catch
+        {
+            await worker.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+    }
+
+    public Task<TResult> RequestAsync<TParams, TResult>(
+        string method,
+        TParams parameters,
+        JsonTypeInfo<TParams> parametersType,
+        JsonTypeInfo<TResult> resultType,
+        CancellationToken cancellationToken) =>
+        _peer.RequestAsync(method, parameters, parametersType, resultType, cancellationToken);
+
+    public Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken) =>
+        _process.UploadAsync(name, write, cancellationToken);
+
+    /// <summary>Runs code as <paramref name="cell"/>, whose calls and output come while it runs.</summary>
+    public async Task<ExecuteResult> ExecuteAsync(RunningCell cell, string code)
+    {
+        _cell = cell;
+        try
+        {
+            return await RequestAsync(
+                "execute",
+                new ExecuteParams(cell.Number, code),
+                ProtocolJson.Default.ExecuteParams,
+                ProtocolJson.Default.ExecuteResult,
+                CancellationToken.None).ConfigureAwait(false);
+        }
+        finally
+        {
+            _cell = null;
+            cell.CancelCalls();
+            _peer.ForgetCalls();
+        }
+    }
+
+    public async Task InterruptAsync(CancellationToken cancellationToken)
+    {
+        if (!await _process.InterruptAsync(cancellationToken).ConfigureAwait(false))
+        {
+            await _peer.NotifyAsync("interrupt", cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    public Task KillAsync() => _process.KillAsync(CancellationToken.None);
+
+    /// <summary>Says how a worker that is gone, or whose stream broke, ended.</summary>
+    public async Task<string> DescribeEndAsync()
+    {
+        try
+        {
+            return (await _process.Exited.WaitAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false)).ToString();
+        }
+        catch (TimeoutException)
+        {
+            return "its message stream broke";
+        }
+    }
+
+    public async Task<HostReply> OnCallAsync(CallParams call)
+    {
+        if (_cell is not { } cell)
+        {
+            throw new InvalidOperationException("no cell is running; a call must be made, and waited for, in a cell");
+        }
+
+        var wait = cell.Clock.BeginWait();
+        try
+        {
+            return await _callHost(call, cell.CallsToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            cell.Clock.EndWait(wait);
+        }
+    }
+
+    public void OnNotification(string method, ReadOnlySpan<byte> parameters)
+    {
+        try
+        {
+            if (method == "ready" && JsonSerializer.Deserialize(parameters, ProtocolJson.Default.ReadyParams)?.Nonce == _nonce)
+            {
+                _ready.TrySetResult();
+            }
+            else if (method == "output" && JsonSerializer.Deserialize(parameters, ProtocolJson.Default.OutputParams) is { } output)
+            {
+                _cell?.AddOutput(output);
+            }
+        }
+        catch (JsonException)
+        {
+        }
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _process.DisposeAsync().ConfigureAwait(false);
+        await _reading.CancelAsync().ConfigureAwait(false);
+        await _readingTask.ConfigureAwait(false);
+        _reading.Dispose();
+        _peer.Dispose();
+    }
+}

@@ -1,0 +1,23 @@
+namespace DeepRecall.Sandboxing;
+
+/// <summary>A REPL environment: a place where Python runs, apart from the host.</summary>
+/// <remarks>
+/// An environment does one thing, it starts a process with a byte-exact pair of streams. Everything else, the REPL, its
+/// protocol, sub-calls and tools, travels over that pair, so that each environment has every feature.
+/// Implementations are thread-safe: many requests start processes at the same time.
+/// </remarks>
+public interface ISandbox
+{
+    /// <summary>Gets the environment's name as it stands in configuration and on a trajectory, for example <c>local</c>.</summary>
+    string Name { get; }
+
+    /// <summary>Gets what the root model is told about the environment, as a sentence: which packages are there, and what is not allowed.</summary>
+    string Description { get; }
+
+    /// <summary>Starts a worker process.</summary>
+    /// <param name="request">What to start.</param>
+    /// <param name="cancellationToken">Ends the start; what was half started is ended with it.</param>
+    /// <returns>The running process; whoever started it disposes it.</returns>
+    /// <exception cref="SandboxException">The process could not be started.</exception>
+    Task<ISandboxProcess> StartAsync(SandboxStartRequest request, CancellationToken cancellationToken);
+}

@@ -1,0 +1,210 @@
+using System.Diagnostics;
+using System.Runtime.InteropServices;
+using System.Text;
+using DeepRecall.Sandboxing;
+
+namespace DeepRecall.Sandboxes.Local;
+
+/// <summary>A worker process on this machine.</summary>
+internal sealed partial class LocalProcess : ISandboxProcess
+{
+    public const string WorkerModule = "deeprecall_worker";
+
+    // The worker is imported, not run, so that its compiled form is kept beside it and later starts do not compile it.
+    private const string Bootstrap = $"import sys; sys.path.append(sys.argv[1]); import {WorkerModule} as w; del sys.path[-1]; w.main(sys.argv[2])";
+    private const int Interrupt = 2;
+    private const int Kill = 9;
+    private const int MaxErrorText = 4_000;
+
+    private readonly Process _process;
+    private readonly string _scratch;
+    private readonly TaskCompletionSource<SandboxExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Task<string> _errors;
+    private int _disposed;
+
+    private LocalProcess(Process process, string scratch)
+    {
+        _process = process;
+        _scratch = scratch;
+        Input = process.StandardInput.BaseStream;
+        Output = process.StandardOutput.BaseStream;
+
+        // The worker points its own standard error elsewhere; what comes here is from before that, a reason not to have started.
+        _errors = ReadErrorsAsync(process.StandardError.BaseStream);
+        process.Exited += (_, _) => _ = OnExitedAsync();
+        process.EnableRaisingEvents = true;
+    }
+
+    public Stream Input { get; }
+
+    public Stream Output { get; }
+
+    public Task<SandboxExit> Exited => _exited.Task;
+
+    internal int Id => _process.Id;
+
+    /// <summary>Starts the worker: the one place where the local environment makes a process.</summary>
+    public static LocalProcess Start(PythonInterpreter python, bool useSitePackages, string workerDirectory, string nonce, string scratch)
+    {
+        var start = new ProcessStartInfo(python.Executable)
+        {
+            WorkingDirectory = scratch,
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+            CreateNoWindow = true,
+        };
+        start.ArgumentList.Add("-I");
+        if (!useSitePackages)
+        {
+            start.ArgumentList.Add("-S");
+        }
+
+        foreach (var argument in (string[])["-X", "utf8", "-c", Bootstrap, workerDirectory, nonce])
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        SetEnvironment(start.Environment, scratch);
+        return new LocalProcess(Process.Start(start)!, scratch);
+    }
+
+    public async Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken)
+    {
+        if (name.Length == 0 || name.Any(letter => !char.IsAsciiLetterOrDigit(letter) && letter is not ('.' or '-' or '_')) || name.Trim('.').Length == 0)
+        {
+            throw new ArgumentException($"'{name}' is no name for an uploaded file: letters, digits, dots, hyphens and underscores are allowed.", nameof(name));
+        }
+
+        var path = Path.Combine(_scratch, name);
+        var file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0, FileOptions.Asynchronous);
+        await using (file.ConfigureAwait(false))
+        {
+            await write(file, cancellationToken).ConfigureAwait(false);
+        }
+
+        return path;
+    }
+
+    public Task<bool> InterruptAsync(CancellationToken cancellationToken) =>
+        Task.FromResult(!OperatingSystem.IsWindows() && (_exited.Task.IsCompleted || SendSignal(_process.Id, Interrupt) == 0));
+
+    public Task KillAsync(CancellationToken cancellationToken)
+    {
+        EndAll();
+        return Task.CompletedTask;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
+        EndAll();
+        await _exited.Task.ConfigureAwait(false);
+        await Input.DisposeAsync().ConfigureAwait(false);
+        await Output.DisposeAsync().ConfigureAwait(false);
+        _process.Dispose();
+        ScratchDirectory.Delete(_scratch);
+    }
+
+    private static void SetEnvironment(IDictionary<string, string?> environment, string scratch)
+    {
+        string[] kept = OperatingSystem.IsWindows() ? ["SystemRoot", "SystemDrive", "PATHEXT", "COMSPEC"] : [];
+        var values = kept.Where(environment.ContainsKey).Select(name => (name, environment[name])).ToArray();
+        environment.Clear();
+        foreach (var (name, value) in values)
+        {
+            environment[name] = value;
+        }
+
+        environment["PATH"] = OperatingSystem.IsWindows() ? Environment.SystemDirectory : "/usr/local/bin:/usr/bin:/bin";
+        environment["HOME"] = scratch;
+        environment["LANG"] = "C.UTF-8";
+        environment["TMPDIR"] = scratch;
+        if (OperatingSystem.IsWindows())
+        {
+            environment["USERPROFILE"] = environment["TEMP"] = environment["TMP"] = scratch;
+        }
+    }
+
+    private static async Task<string> ReadErrorsAsync(Stream stream)
+    {
+        var text = new byte[MaxErrorText];
+        try
+        {
+            var length = await stream.ReadAtLeastAsync(text, text.Length, throwOnEndOfStream: false).ConfigureAwait(false);
+            await stream.CopyToAsync(Stream.Null).ConfigureAwait(false);
+            return Encoding.UTF8.GetString(text, 0, length).Trim();
+        }
+        catch (Exception error) when (error is IOException or ObjectDisposedException)
+        {
+            return string.Empty;
+        }
+    }
+
+    private async Task OnExitedAsync()
+    {
+        var code = _process.ExitCode;
+        if (!OperatingSystem.IsWindows())
+        {
+            // At once, while the group's number cannot belong to anybody else: what the worker started ends with it.
+            SendSignal(-_process.Id, Kill);
+        }
+
+        var errors = string.Empty;
+        try
+        {
+            errors = await _errors.WaitAsync(TimeSpan.FromSeconds(1)).ConfigureAwait(false);
+        }
+        catch (TimeoutException)
+        {
+            // A process that left the group holds the other end open.
+        }
+
+        // .NET reports the end by a signal as a shell does: 128 and the signal's number.
+        var signal = !OperatingSystem.IsWindows() && code > 128 && code < 128 + 65 ? code - 128 : (int?)null;
+        _exited.TrySetResult(new SandboxExit(signal is null ? code : null, signal, errors.Length > 0 ? errors : null));
+    }
+
+    private void EndAll()
+    {
+        if (_exited.Task.IsCompleted)
+        {
+            return;
+        }
+
+        if (!OperatingSystem.IsLinux())
+        {
+            EndTree();
+            return;
+        }
+
+        // The worker leads a process group of its own. What left the group is found by its parent, while it has one.
+        var descendants = ProcessTree.Descendants(_process.Id);
+        SendSignal(-_process.Id, Kill);
+        SendSignal(_process.Id, Kill);
+        foreach (var descendant in descendants)
+        {
+            SendSignal(descendant, Kill);
+        }
+    }
+
+    private void EndTree()
+    {
+        try
+        {
+            _process.Kill(entireProcessTree: true);
+        }
+        catch (Exception error) when (error is InvalidOperationException or System.ComponentModel.Win32Exception or AggregateException)
+        {
+            // It has ended by itself.
+        }
+    }
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int SendSignal(int processOrGroup, int signal);
+}

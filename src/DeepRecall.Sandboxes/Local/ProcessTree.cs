@@ -1,0 +1,34 @@
+namespace DeepRecall.Sandboxes.Local;
+
+/// <summary>The processes below a process, as Linux lists them (<c>/proc/PID/task/TID/children</c>, see proc(5)).</summary>
+internal static class ProcessTree
+{
+    public static IReadOnlyList<int> Descendants(int processId)
+    {
+        List<int> found = [];
+        Collect(processId, found);
+        return found;
+    }
+
+    private static void Collect(int processId, List<int> found)
+    {
+        try
+        {
+            foreach (var task in Directory.EnumerateDirectories($"/proc/{processId}/task"))
+            {
+                foreach (var child in File.ReadAllText(Path.Combine(task, "children")).Split(' ', StringSplitOptions.RemoveEmptyEntries))
+                {
+                    if (int.TryParse(child, out var id) && !found.Contains(id))
+                    {
+                        found.Add(id);
+                        Collect(id, found);
+                    }
+                }
+            }
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // It ended while it was looked at, or this kernel keeps no such list.
+        }
+    }
+}

@@ -1,0 +1,35 @@
+using DeepRecall.Benchmarks;
+
+// dotnet run -c Release --project tests/DeepRecall.Benchmarks -- <name|all> [--json]
+Dictionary<string, Func<Task<IReadOnlyList<Figure>>>> benches = new(StringComparer.Ordinal)
+{
+    ["turn"] = TurnBench.TurnAsync,
+    ["llm_query"] = TurnBench.LlmQueryAsync,
+    ["batched_16"] = TurnBench.BatchedAsync,
+    ["completion_cold"] = CompletionBench.ColdAsync,
+    ["context_100mb"] = ContextBench.RunAsync,
+};
+
+var asJson = args.Contains("--json");
+var names = args.Where(argument => argument != "--json").ToArray();
+var unknown = names.Where(name => name != "all" && !benches.ContainsKey(name)).ToArray();
+if (names.Length == 0 || unknown.Length > 0)
+{
+    Console.Error.WriteLine($"usage: <name|all> [--json]; the names are {string.Join(", ", benches.Keys)}");
+    return 2;
+}
+
+if (!asJson)
+{
+    Console.WriteLine($"{"figure",-24} {"median",12} {"p99",12} {"unit",4} {"n",8}");
+}
+
+foreach (var name in names.Contains("all") ? [.. benches.Keys] : names)
+{
+    foreach (var figure in await benches[name]())
+    {
+        Console.WriteLine(asJson ? figure.ToJson() : figure.ToString());
+    }
+}
+
+return 0;
