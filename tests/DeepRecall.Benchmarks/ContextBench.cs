@@ -1,8 +1,8 @@
 using System.Diagnostics;
-using DeepRecall.Sandboxes.Local;
-using DeepRecall.Sandboxing;
 using DeepRecall.Repl;
 using DeepRecall.Request;
+using DeepRecall.Sandboxes.Local;
+using DeepRecall.Sandboxing;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DeepRecall.Benchmarks;
