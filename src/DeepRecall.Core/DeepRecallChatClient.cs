@@ -86,7 +86,7 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
         var runId = NewRunId();
         var sink = new RunSink(runId, _time.GetUtcNow(), channel: null);
         await RunAsync(request, runId, sink, cancellationToken).ConfigureAwait(false);
-        return sink.Updates.ToChatResponse();
+        return sink.Complete().ToChatResponse();
     }
 
     /// <inheritdoc />
@@ -137,7 +137,7 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
 
     private async Task RunAsync(RlmRequest request, string runId, RunSink sink, CancellationToken cancellationToken)
     {
-        using var scope = new RunScope(_options, _options.Sandbox!, _router, sink, _time, _logger, _services);
+        var scope = new RunScope(_options, _options.Sandbox!, _router, sink, _time, _logger, _services);
         var loop = new RlmLoop(scope, request, InnerClient, runId, depth: 0, new UsageTally());
         var outcome = await loop.RunAsync(cancellationToken).ConfigureAwait(false);
         sink.BeginMessage($"{runId}-answer");

@@ -22,11 +22,9 @@ internal sealed class RunSink(string responseId, DateTimeOffset createdAt, Chann
     private readonly Lock _lock = new();
     private readonly List<ChatResponseUpdate> _updates = [];
     private string? _messageId;
+    private bool _completed;
 
     public bool IsStreaming => channel is not null;
-
-    /// <summary>The updates of a request that nobody reads along.</summary>
-    public IReadOnlyList<ChatResponseUpdate> Updates => _updates;
 
     /// <summary>Begins a message: every turn is one, and the answer is the last.</summary>
     public void BeginMessage(string messageId) => _messageId = messageId;
@@ -45,7 +43,20 @@ internal sealed class RunSink(string responseId, DateTimeOffset createdAt, Chann
 
         lock (_lock)
         {
-            _updates.Add(update);
+            if (!_completed)
+            {
+                _updates.Add(update);
+            }
+        }
+    }
+
+    /// <summary>Ends a request that nobody reads along; a cancelled sub-call that still reports is not heard any more.</summary>
+    public IReadOnlyList<ChatResponseUpdate> Complete()
+    {
+        lock (_lock)
+        {
+            _completed = true;
+            return _updates;
         }
     }
 }

@@ -68,7 +68,11 @@ internal static class Prompts
         }
 
         text.Append('\n').Append(TurnMarker(1, maxTurns));
-        text.Append(" You have not seen the input yet: look at it first, and do not answer in this turn.");
+        if (maxTurns > 1)
+        {
+            text.Append(" You have not seen the input yet: look at it first, and do not answer in this turn.");
+        }
+
         return new ChatMessage(ChatRole.User, [new TextContent(text.ToString()), .. request.Attachments]);
     }
 

@@ -56,8 +56,10 @@ internal sealed class RlmLoop
         }
         catch (Exception error)
         {
-            var cancelled = error is OperationCanceledException && cancellationToken.IsCancellationRequested;
-            error.Data[TrajectoryExtensions.Key] = ToTrajectory(null, cancelled ? StopReason.Cancelled : StopReason.Failed);
+            var reason = error is OperationCanceledException && cancellationToken.IsCancellationRequested ? StopReason.Cancelled : StopReason.Failed;
+            var trajectory = ToTrajectory(null, reason);
+            Log.RunEnded(_scope.Logger, _runId, _turns.Count, trajectory.Duration.TotalMilliseconds, reason);
+            error.Data[TrajectoryExtensions.Key] = trajectory;
             throw;
         }
     }

@@ -12,7 +12,7 @@ internal sealed class RunScope(
     IRunSink sink,
     TimeProvider time,
     ILogger logger,
-    IServiceProvider? services) : IDisposable
+    IServiceProvider? services)
 {
     private int _subcalls;
 
@@ -33,6 +33,4 @@ internal sealed class RunScope(
     public IServiceProvider? Services { get; } = services;
 
     public int NextSubcall() => Interlocked.Increment(ref _subcalls);
-
-    public void Dispose() => Limiter.Dispose();
 }

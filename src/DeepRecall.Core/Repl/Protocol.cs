@@ -39,7 +39,6 @@ internal sealed record ExecuteResult(
     long Dropped,
     CellError? Error,
     IReadOnlyList<string> Variables,
-    double Seconds,
     bool Ready,
     string? Content,
     string? Note);

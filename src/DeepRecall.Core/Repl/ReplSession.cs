@@ -118,9 +118,10 @@ internal sealed class ReplSession : IAsyncDisposable
             await worker.KillAsync().ConfigureAwait(false);
             return await ReplaceAsync(cell, $"its worker failed ({error.Message})", cancellationToken).ConfigureAwait(false);
         }
-        catch
+        catch (OperationCanceledException)
         {
             Forget(execution);
+            cancellationToken.ThrowIfCancellationRequested(); // with the caller's own token
             throw;
         }
     }

@@ -150,6 +150,5 @@ internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
         await _reading.CancelAsync().ConfigureAwait(false);
         await _readingTask.ConfigureAwait(false);
         _reading.Dispose();
-        _peer.Dispose();
     }
 }

@@ -1,5 +1,6 @@
 using System.Buffers;
 using System.Collections.Concurrent;
+using System.Diagnostics.CodeAnalysis;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 
@@ -10,7 +11,8 @@ namespace DeepRecall.Repl;
 /// Nothing that arrives is trusted: model code shares its process with the worker and may write what it likes to the
 /// stream. Lines that are no messages are skipped, answers to nothing are dropped, a repeated call is answered from memory.
 /// </remarks>
-internal sealed class RpcPeer : IDisposable
+[SuppressMessage("Design", "CA1001", Justification = "A late answer may still ask for the semaphore, which holds nothing that needs an end.")]
+internal sealed class RpcPeer
 {
     private readonly Stream _input;
     private readonly LineReader _reader;
@@ -118,8 +120,6 @@ internal sealed class RpcPeer : IDisposable
             }
         }
     }
-
-    public void Dispose() => _writing.Dispose();
 
     private static TResult Read<TResult>(RpcMessage message, string method, JsonTypeInfo<TResult> type)
     {

@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+
 namespace DeepRecall.Subcalls;
 
 /// <summary>Bounds what a request has under way at one time, over all its depths.</summary>
@@ -5,7 +7,8 @@ namespace DeepRecall.Subcalls;
 /// Model calls share one bound. Child runs have one for each depth: a child holds its place while its own children run, so a bound
 /// across depths could lock itself; with one for each depth a run waits only for deeper ones, and the deepest wait for none.
 /// </remarks>
-internal sealed class SubcallLimiter : IDisposable
+[SuppressMessage("Design", "CA1001", Justification = "A call that was cancelled may give its place back late; the semaphores hold nothing that needs an end.")]
+internal sealed class SubcallLimiter
 {
     private readonly SemaphoreSlim _calls;
     private readonly SemaphoreSlim[] _children;
@@ -21,12 +24,6 @@ internal sealed class SubcallLimiter : IDisposable
 
     public Task<T> RunChildAsync<T>(int depth, Func<Task<T>> run, CancellationToken cancellationToken) =>
         RunAsync(_children[depth], run, cancellationToken);
-
-    public void Dispose()
-    {
-        _calls.Dispose();
-        Array.ForEach(_children, place => place.Dispose());
-    }
 
     private static async Task<T> RunAsync<T>(SemaphoreSlim places, Func<Task<T>> run, CancellationToken cancellationToken)
     {

@@ -1,7 +1,5 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
-using System.Security.Cryptography;
-using System.Text;
 
 namespace DeepRecall.Sandboxes.Local;
 
@@ -22,6 +20,7 @@ internal sealed class LocalHome
     private readonly FileStream _lock;
     private readonly ConcurrentDictionary<string, Lazy<string>> _workers = new(StringComparer.Ordinal);
     private long _scratches;
+    private long _installs;
 
     private LocalHome(string root)
     {
@@ -41,16 +40,29 @@ internal sealed class LocalHome
     /// <returns>The directory in which it is the module <c>deeprecall_worker</c>.</returns>
     public string InstallWorker(string source)
     {
-        var key = Convert.ToHexStringLower(SHA256.HashData(Encoding.UTF8.GetBytes(source)))[..16];
-        return _workers.GetOrAdd(key, name => new Lazy<string>(() =>
+        while (true)
         {
-            var directory = CreatePrivate(Path.Combine(_directory, "worker-" + name));
-            File.WriteAllText(Path.Combine(directory, LocalProcess.WorkerModule + ".py"), source);
-            return directory;
-        })).Value;
+            var installed = _workers.GetOrAdd(source, text => new Lazy<string>(() => Install(text)));
+            if (File.Exists(ModulePath(installed.Value)))
+            {
+                return installed.Value;
+            }
+
+            // Something that cleans temporary directories took it from a host that runs for long.
+            _workers.TryRemove(new KeyValuePair<string, Lazy<string>>(source, installed));
+        }
     }
 
     public string CreateScratch() => CreatePrivate(Path.Combine(_directory, $"scratch-{Interlocked.Increment(ref _scratches)}"));
+
+    private static string ModulePath(string directory) => Path.Combine(directory, LocalProcess.WorkerModule + ".py");
+
+    private string Install(string source)
+    {
+        var directory = CreatePrivate(Path.Combine(_directory, $"worker-{Interlocked.Increment(ref _installs)}"));
+        File.WriteAllText(ModulePath(directory), source);
+        return directory;
+    }
 
     private static string CreatePrivate(string path)
     {

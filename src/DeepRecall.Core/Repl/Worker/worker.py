@@ -12,7 +12,6 @@ the REPL prints, by whatever way, is output and never a message. Standard librar
 
 from __future__ import annotations
 
-import _signal
 import _thread
 import ast
 import codecs
@@ -52,8 +51,8 @@ class InterruptGate:
 
     def install(self) -> None:
         """Takes the signal, again if code in the REPL took it."""
-        if _signal.getsignal(_signal.SIGINT) is not self._handler:
-            _signal.signal(_signal.SIGINT, self._handler)
+        if signal.getsignal(signal.SIGINT) is not self._handler:
+            signal.signal(signal.SIGINT, self._handler)
 
     def arm(self) -> None:
         self._pending = False
@@ -646,12 +645,16 @@ class Namespace:
         self.scaffold[name] = value
         self.names[name] = value
 
-    def restore(self) -> None:
+    def restore(self) -> Optional[str]:
         """Puts the host's names back, whatever a cell made of them; an answer that is a dict is the new answer."""
         answer = self.names.get("answer")
+        note = None
         if isinstance(answer, dict):
             self.answer = self.scaffold["answer"] = answer
+        else:
+            note = "answer was restored: it must stay a dict; set answer['content'], then answer['ready'] = True"
         self.names.update(self.scaffold)
+        return note
 
     def variables(self) -> list[str]:
         """The public names that cells made, modules apart."""
@@ -818,7 +821,6 @@ class Session:
     def execute(self, params: Message) -> Message:
         self.gate.install()
         self.capture.begin(params["cell"], self.output_limit)
-        started = time.monotonic()
         status, error = "ok", None
         try:
             self.run(params["code"], f"<cell {params['cell']}>")
@@ -833,14 +835,14 @@ class Session:
         self.capture.install()
         threading.excepthook = self.excepthook
         output = self.capture.finish()
-        self.namespace.restore()
+        note = self.namespace.restore()
         result = {
             "status": status,
             "output": output.text(),
             "dropped": output.dropped,
             "error": error,
             "variables": self.namespace.variables(),
-            "seconds": time.monotonic() - started,
+            "note": note,
         }
         result.update(self.read_answer())
         return result
@@ -945,6 +947,10 @@ def load(params: Message) -> "tuple[Any, Message]":
     replaced = 0
     if "path" in params:
         text, replaced = read_text(params["path"], params.get("bytes"))
+        try:
+            os.unlink(params["path"])  # it is in memory now
+        except OSError:
+            pass
     else:
         text = params["text"]
     form = params["format"]
@@ -980,6 +986,7 @@ def read_text(path: str, size: Optional[int]) -> "tuple[str, int]":
 
 
 def main(nonce: str) -> None:
+    sys.argv[:] = [""]
     Session(nonce).serve()
 
 
