@@ -1,0 +1,126 @@
+namespace DeepRecall.Backends;
+
+/// <summary>Options as they are used: checked, and completed from the environment.</summary>
+internal sealed record BackendSettings
+{
+    public required string Name { get; init; }
+
+    public required ProviderInfo Provider { get; init; }
+
+    public required string Model { get; init; }
+
+    public string? ApiKey { get; init; }
+
+    public required Uri BaseUrl { get; init; }
+
+    public string? ApiVersion { get; init; }
+
+    public string? VirtualKey { get; init; }
+
+    /// <summary>Whether requests go through Portkey, whatever the provider.</summary>
+    public bool ThroughPortkey { get; init; }
+
+    public required BackendOptions Options { get; init; }
+
+    /// <summary>Everything that must never be shown.</summary>
+    public IEnumerable<string> Secrets => ((string?[])[ApiKey, VirtualKey]).OfType<string>().Where(secret => secret.Length >= 4);
+
+    /// <exception cref="ArgumentException">An option is missing or out of range; the message names the option, the value and what is allowed.</exception>
+    public static BackendSettings Resolve(BackendOptions options, Func<string, string?> environment)
+    {
+        var name = NotBlank(options.Name) ?? NotBlank(options.Provider)
+            ?? throw new ArgumentException($"{nameof(BackendOptions)}.{nameof(BackendOptions.Provider)} is not set; it is one of {string.Join(", ", BackendNames.All)}.", nameof(options));
+        var providerName = NotBlank(options.Provider) ?? name;
+        if (!ProviderInfo.All.TryGetValue(providerName, out var provider))
+        {
+            throw Problem(name, nameof(BackendOptions.Provider), $"is '{providerName}'; it must be one of {string.Join(", ", BackendNames.All)}");
+        }
+
+        CheckRanges(name, options);
+        var model = NotBlank(options.ModelName) ?? throw Problem(name, nameof(BackendOptions.ModelName), "is not set; it names the model, or the deployment");
+        var virtualKey = NotBlank(options.VirtualKey);
+        if (virtualKey is not null && provider.Name is not (BackendNames.Portkey or BackendNames.Vercel))
+        {
+            throw Problem(name, nameof(BackendOptions.VirtualKey), $"is set, but '{provider.Name}' has no virtual keys; they are for portkey and vercel");
+        }
+
+        var key = NotBlank(options.ApiKey) ?? FromEnvironment(provider.KeyVariables, environment);
+        var throughPortkey = provider.Name == BackendNames.Portkey;
+        if (provider.Name == BackendNames.Vercel && (virtualKey is not null || (key is null && NotBlank(environment(ProviderInfo.PortkeyKeyVariable)) is not null)))
+        {
+            throughPortkey = true;
+            key = NotBlank(options.ApiKey) ?? NotBlank(environment(ProviderInfo.PortkeyKeyVariable));
+        }
+
+        if (key is null && provider.KeyRequired && options.Credential is null)
+        {
+            IReadOnlyList<string> variables = provider.Name == BackendNames.Vercel ? [.. provider.KeyVariables, ProviderInfo.PortkeyKeyVariable] : provider.KeyVariables;
+            throw Problem(name, nameof(BackendOptions.ApiKey), $"is not set; set it, or the environment variable {string.Join(" or ", variables)}");
+        }
+
+        if (options.Credential is not null && provider.Name != BackendNames.AzureOpenAI)
+        {
+            throw Problem(name, nameof(BackendOptions.Credential), $"is set, but '{provider.Name}' takes keys only; credentials are for azure_openai");
+        }
+
+        return new BackendSettings
+        {
+            Name = name,
+            Provider = provider,
+            Model = model,
+            ApiKey = key,
+            BaseUrl = ResolveBaseUrl(name, options, provider, throughPortkey, environment),
+            ApiVersion = NotBlank(options.ApiVersion) ?? (provider.Name == BackendNames.AzureOpenAI ? NotBlank(environment("AZURE_OPENAI_API_VERSION")) : null),
+            VirtualKey = virtualKey,
+            ThroughPortkey = throughPortkey,
+            Options = options,
+        };
+    }
+
+    private static Uri ResolveBaseUrl(string name, BackendOptions options, ProviderInfo provider, bool throughPortkey, Func<string, string?> environment)
+    {
+        var url = NotBlank(options.BaseUrl)
+            ?? (provider.BaseUrlVariable is null ? null : NotBlank(environment(provider.BaseUrlVariable)))
+            ?? (throughPortkey ? ProviderInfo.PortkeyUrl : provider.DefaultBaseUrl)
+            ?? throw Problem(
+                name,
+                nameof(BackendOptions.BaseUrl),
+                $"is not set, and '{provider.Name}' has no address of its own; set it{(provider.BaseUrlVariable is null ? string.Empty : $", or the environment variable {provider.BaseUrlVariable}")}");
+        if (provider.Name == BackendNames.Ollama && !url.Contains("://", StringComparison.Ordinal))
+        {
+            // OLLAMA_HOST is a host and a port, or only one of them; 0.0.0.0 is what the server listens on.
+            url = $"http://{url.Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal)}";
+            url = url.LastIndexOf(':') == "http".Length ? $"{url}:11434" : url;
+        }
+
+        return Uri.TryCreate(url, UriKind.Absolute, out var parsed) && parsed.Scheme is "http" or "https"
+            ? parsed
+            : throw Problem(name, nameof(BackendOptions.BaseUrl), $"is '{url}'; it must be an absolute http or https address");
+    }
+
+    private static void CheckRanges(string name, BackendOptions options)
+    {
+        Check(options.Timeout > TimeSpan.Zero && options.Timeout.TotalMilliseconds <= int.MaxValue, nameof(options.Timeout), options.Timeout, "more than zero and at most 24 days");
+        Check(options.MaxRetries is >= 0 and <= 20, nameof(options.MaxRetries), options.MaxRetries, "from 0 to 20");
+        Check(options.Temperature is null or >= 0, nameof(options.Temperature), options.Temperature, "0 or more");
+        Check(options.TopP is null or (> 0 and <= 1), nameof(options.TopP), options.TopP, "more than 0 and at most 1");
+        Check(options.MaxOutputTokens is null or > 0, nameof(options.MaxOutputTokens), options.MaxOutputTokens, "1 or more");
+        Check(options.Pricing is null or { InputPerMillion: >= 0, OutputPerMillion: >= 0, CachedInputPerMillion: null or >= 0 }, nameof(options.Pricing), "negative", "0 or more");
+
+        void Check(bool holds, string option, object? value, string allowed)
+        {
+            if (!holds)
+            {
+                throw Problem(name, option, $"is {value}; it must be {allowed}");
+            }
+        }
+    }
+
+    private static string? FromEnvironment(IEnumerable<string> variables, Func<string, string?> environment) =>
+        variables.Select(variable => NotBlank(environment(variable))).FirstOrDefault(value => value is not null);
+
+    private static ArgumentException Problem(string name, string option, string problem) =>
+        new($"The backend '{name}': {nameof(BackendOptions)}.{option} {problem}.", nameof(BackendOptions));
+
+    private static string? NotBlank(string? text) => string.IsNullOrWhiteSpace(text) ? null : text.Trim();
+}
