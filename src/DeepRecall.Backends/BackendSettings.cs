@@ -120,7 +120,7 @@ internal sealed record BackendSettings
         variables.Select(variable => NotBlank(environment(variable))).FirstOrDefault(value => value is not null);
 
     private static ArgumentException Problem(string name, string option, string problem) =>
-        new($"The backend '{name}': {nameof(BackendOptions)}.{option} {problem}.", nameof(BackendOptions));
+        new($"The backend '{name}': {nameof(BackendOptions)}.{option} {problem}.");
 
     private static string? NotBlank(string? text) => string.IsNullOrWhiteSpace(text) ? null : text.Trim();
 }

@@ -18,6 +18,12 @@ internal sealed class HeadersHandler(BackendSettings settings, HttpMessageHandle
             }
         }
 
+        if (settings.Provider.Name == BackendNames.AzureOpenAI && settings.ApiKey is { } azureKey)
+        {
+            request.Headers.Remove("Authorization");
+            Set(request, "api-key", azureKey);
+        }
+
         if (settings.Provider.Family == ProviderFamily.Gemini)
         {
             Set(request, "x-goog-api-key", settings.ApiKey!);

@@ -24,7 +24,15 @@ internal static class OpenAIBackend
             RetryPolicy = new ClientRetryPolicy(maxRetries: 0),
             NetworkTimeout = Timeout.InfiniteTimeSpan,
         };
-        return new ChatClient(settings.Model, PolicyOf(settings), options).AsIChatClient();
+        if (settings.Options.Credential is { } credential && settings.ApiKey is null)
+        {
+#pragma warning disable OPENAI001 // the only way to give tokens of Entra ID
+            return new ChatClient(settings.Model, new BearerTokenPolicy(credential, AzureScope), options).AsIChatClient();
+#pragma warning restore OPENAI001
+        }
+
+        // vLLM takes any key, but the SDK does not take none. Keys that belong elsewhere than into a bearer token are moved by the HTTP client.
+        return new ChatClient(settings.Model, new ApiKeyCredential(settings.ApiKey ?? "EMPTY"), options).AsIChatClient();
     }
 
     /// <summary>
@@ -71,20 +79,6 @@ internal static class OpenAIBackend
 
     private static decimal? Number(JsonElement parent, string name) =>
         parent.TryGetProperty(name, out var value) && value.ValueKind == JsonValueKind.Number && value.TryGetDecimal(out var number) && number >= 0 ? number : null;
-
-    private static AuthenticationPolicy PolicyOf(BackendSettings settings)
-    {
-        if (settings.Options.Credential is { } credential && settings.ApiKey is null)
-        {
-            return new BearerTokenPolicy(credential, AzureScope);
-        }
-
-        // vLLM takes any key, but the SDK does not take none.
-        var key = new ApiKeyCredential(settings.ApiKey ?? "EMPTY");
-        return settings.Provider.Name == BackendNames.AzureOpenAI
-            ? ApiKeyAuthenticationPolicy.CreateHeaderApiKeyPolicy(key, "api-key")
-            : ApiKeyAuthenticationPolicy.CreateBearerAuthorizationPolicy(key);
-    }
 
     private static Uri EndpointOf(BackendSettings settings)
     {
