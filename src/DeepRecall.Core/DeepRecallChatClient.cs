@@ -68,7 +68,7 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
         }
 
         _options = options.Clone();
-        _router = new SubClientRouter(_options.SubClients.Count > 0 ? [.. _options.SubClients] : [new SubClient("default", innerClient)]);
+        _router = new SubClientRouter(_options.SubClients.Count > 0 ? [.. _options.SubClients] : [new SubClient("default", innerClient)], _options.SubClientByDepth);
         _logger = loggerFactory?.CreateLogger<DeepRecallChatClient>() ?? NullLogger<DeepRecallChatClient>.Instance;
         _time = timeProvider ?? TimeProvider.System;
         _services = services;
@@ -142,11 +142,17 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
         var outcome = await loop.RunAsync(cancellationToken).ConfigureAwait(false);
         sink.BeginMessage($"{runId}-answer");
         sink.Write(new TextContent(outcome.Answer));
+        var properties = new AdditionalPropertiesDictionary { [TrajectoryExtensions.Key] = outcome.Trajectory };
+        if (outcome.Trajectory.Usage.GetCostUsd() is { } cost)
+        {
+            properties[UsageCostExtensions.CostProperty] = cost;
+        }
+
         sink.Write(new ChatResponseUpdate
         {
             Contents = [new UsageContent(UsageTally.Copy(outcome.Trajectory.Usage))],
             FinishReason = outcome.StopReason == StopReason.Answered ? ChatFinishReason.Stop : ChatFinishReason.Length,
-            AdditionalProperties = new() { [TrajectoryExtensions.Key] = outcome.Trajectory },
+            AdditionalProperties = properties,
         });
     }
 }

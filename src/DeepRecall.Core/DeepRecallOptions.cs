@@ -15,6 +15,12 @@ public sealed class DeepRecallOptions
     /// </summary>
     public IList<SubClient> SubClients { get; } = [];
 
+    /// <summary>
+    /// Gets which of <see cref="SubClients"/> is the default at which depth: the key is the depth of the REPL that calls (0 for the
+    /// root's), the value a sub-client's name. A depth without an entry has the first sub-client. Empty by default.
+    /// </summary>
+    public IDictionary<int, string> SubClientByDepth { get; } = new Dictionary<int, string>();
+
     /// <summary>Gets or sets how many turns (a reply of the model and the cells in it) a run may take before the model is asked to answer. Default 15, at least 1.</summary>
     public int MaxIterations { get; set; } = 15;
 
@@ -79,6 +85,19 @@ public sealed class DeepRecallOptions
             }
         }
 
+        foreach (var (depth, name) in SubClientByDepth)
+        {
+            if (depth < 0)
+            {
+                problems.Add($"{nameof(SubClientByDepth)} has an entry for depth {depth}; depths are 0 or more.");
+            }
+
+            if (!SubClients.Any(client => client is not null && string.Equals(client.Name, name, StringComparison.Ordinal)))
+            {
+                problems.Add($"{nameof(SubClientByDepth)}[{depth}] is '{name}', which is no sub-client; they are: {string.Join(", ", SubClients.Select(client => client?.Name))}.");
+            }
+        }
+
         return problems;
 
         void AtLeast(string name, int value, int least)
@@ -116,6 +135,11 @@ public sealed class DeepRecallOptions
         foreach (var client in SubClients)
         {
             copy.SubClients.Add(client);
+        }
+
+        foreach (var (depth, name) in SubClientByDepth)
+        {
+            copy.SubClientByDepth.Add(depth, name);
         }
 
         return copy;

@@ -8,6 +8,9 @@ public static class UsageCostExtensions
     /// <summary>The count's key. Its value is in billionths of a US dollar.</summary>
     public const string CostKey = "deeprecall.cost_nanousd";
 
+    /// <summary>The key under which a response's <c>AdditionalProperties</c> tell its cost in USD, as a <see cref="decimal"/>.</summary>
+    public const string CostProperty = "deeprecall.cost_usd";
+
     private const decimal Unit = 1_000_000_000m;
 
     /// <summary>Gets what the calls cost.</summary>

@@ -14,13 +14,13 @@ internal static class Prompts
     private static readonly string LlmFunctions = Resources.Read("prompts/llm_functions.md").TrimEnd();
     private static readonly string RlmFunctions = Resources.Read("prompts/rlm_functions.md").TrimEnd();
 
-    public static ChatMessage SystemMessage(RunScope scope, RlmRequest request, bool hasChildren)
+    public static ChatMessage SystemMessage(RunScope scope, RlmRequest request, int depth, bool hasChildren)
     {
         var models = scope.Router.Names.ToArray();
         var functions = hasChildren ? $"{LlmFunctions}\n{RlmFunctions}" : LlmFunctions;
         if (models.Length > 1)
         {
-            functions += $"\n  `model` is one of: {string.Join(", ", models)}; the first is the default.";
+            functions += $"\n  `model` is one of: {string.Join(", ", models)}; {scope.Router.DefaultAt(depth)} is the default.";
         }
 
         return new ChatMessage(ChatRole.System, System.Fill(new Dictionary<string, string>(StringComparer.Ordinal)

@@ -49,7 +49,7 @@ internal sealed class RlmLoop
             _repl = await StartReplAsync(cancellationToken).ConfigureAwait(false);
             await using (_repl.ConfigureAwait(false))
             {
-                _messages.Add(Prompts.SystemMessage(_scope, _request, _subcalls.HasChildren));
+                _messages.Add(Prompts.SystemMessage(_scope, _request, _depth, _subcalls.HasChildren));
                 _messages.Add(Prompts.FirstMessage(_request, _repl.Contexts, MaxTurns));
                 return await TakeTurnsAsync(cancellationToken).ConfigureAwait(false);
             }

@@ -91,7 +91,7 @@ internal sealed class SubcallDispatcher(RunScope scope, RlmRequest request, stri
             return $"Error: the model must be a string, not {NameOf(model)}";
         }
 
-        if (!scope.Router.TryFind(IsAbsent(model) ? null : model.GetString(), out var client, out var problem))
+        if (!scope.Router.TryFind(IsAbsent(model) ? null : model.GetString(), depth, out var client, out var problem))
         {
             return $"Error: {problem}";
         }
