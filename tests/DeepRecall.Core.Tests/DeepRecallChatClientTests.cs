@@ -1,3 +1,4 @@
+using DeepRecall.Request;
 using DeepRecall.Sandboxes.Local;
 using DeepRecall.Testing;
 using DeepRecall.Trajectory;
@@ -29,7 +30,7 @@ public sealed class DeepRecallChatClientTests
         using var client = new DeepRecallChatClient(model, new DeepRecallOptions { Sandbox = new LocalSandbox() });
 
         var response = await client.GetResponseAsync(
-            [new ChatMessage(ChatRole.User, [Request.ContextContent.FromText("one\ntwo\nthree"), new TextContent("Which is the second line?")])],
+            [new ChatMessage(ChatRole.User, [ContextContent.FromText("one\ntwo\nthree"), new TextContent("Which is the second line?")])],
             cancellationToken: Token);
 
         Assert.Equal("two", response.Text);

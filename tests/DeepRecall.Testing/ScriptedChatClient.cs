@@ -65,6 +65,11 @@ public sealed class ScriptedChatClient : IChatClient
             }
 
             var response = await _reply(request, cancellationToken);
+            if (response is null)
+            {
+                return null!; // some clients do that
+            }
+
             response.Usage ??= Usage;
             response.FinishReason ??= ChatFinishReason.Stop;
             response.ModelId ??= options?.ModelId ?? Metadata.DefaultModelId;
@@ -82,7 +87,7 @@ public sealed class ScriptedChatClient : IChatClient
         [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
         var response = await GetResponseAsync(messages, options, cancellationToken);
-        foreach (var update in response.ToChatResponseUpdates())
+        foreach (var update in response?.ToChatResponseUpdates() ?? [])
         {
             foreach (var piece in update.Contents.SelectMany(Cut))
             {
@@ -128,4 +133,13 @@ public sealed record ScriptedRequest(IReadOnlyList<ChatMessage> Messages, ChatOp
 {
     /// <summary>The text of the last message.</summary>
     public string LastText => Messages[^1].Text;
+
+    /// <summary>How many replies the conversation already holds.</summary>
+    public int Turn => Messages.Count(message => message.Role == ChatRole.Assistant);
+
+    /// <summary>Whether a run asks, the root's or a child's, and not an <c>llm_query</c>.</summary>
+    public bool IsRun => Messages[0].Role == ChatRole.System;
+
+    /// <summary>A run's first user message: its contexts and its question.</summary>
+    public string FirstText => Messages[1].Text;
 }
