@@ -23,8 +23,8 @@ public sealed class Plan(Func<ScriptedChatClient> model)
     /// <summary>Sets the options; called for each of the two runs.</summary>
     public Action<DeepRecallOptions>? Configure { get; init; }
 
-    /// <summary>Whether cells may print in another order in another run, as parallel code does.</summary>
-    public bool AnyOutput { get; init; }
+    /// <summary>Whether sub-calls may be made in another order in another run, as threads in a cell do.</summary>
+    public bool AnyOrder { get; init; }
 
     public async Task<PlanResult> RunAsync(CancellationToken cancellationToken)
     {
@@ -79,12 +79,12 @@ public sealed class Plan(Func<ScriptedChatClient> model)
         text.Append($"contexts: {string.Join("; ", run.Contexts)}\nnotes: {string.Join("; ", run.Notes)}\n");
         foreach (var turn in run.Turns)
         {
-            text.Append($"turn {turn.Number} ({turn.FinishReason}, {Tell(turn.Usage)}): {turn.Reply}\ntold: {(AnyOutput ? string.Empty : turn.Feedback)}\n");
+            text.Append($"turn {turn.Number} ({turn.FinishReason}, {Tell(turn.Usage)}): {turn.Reply}\ntold: {turn.Feedback}\n");
             foreach (var cell in turn.Cells)
             {
-                text.Append($"cell {cell.Number} {cell.Status}: {cell.Code}\noutput: {(AnyOutput ? string.Empty : cell.Output)} (dropped {cell.DroppedCharacters})\n");
+                text.Append($"cell {cell.Number} {cell.Status}: {cell.Code}\noutput: {cell.Output} (dropped {cell.DroppedCharacters})\n");
                 text.Append($"error: {cell.ErrorType} {cell.Error}\nvariables: {string.Join(", ", cell.Variables)}\n");
-                foreach (var call in cell.Subcalls)
+                foreach (var call in AnyOrder ? cell.Subcalls.OrderBy(call => call.Prompt, StringComparer.Ordinal) : cell.Subcalls.AsEnumerable())
                 {
                     text.Append($"{call.Function} at {call.Depth} of {call.Model}: {call.Prompt} ({call.PromptLength}) -> {call.IsError} {call.Response} ({call.ResponseLength}), {Tell(call.Usage)}\n");
                     if (call.Child is { } child)
