@@ -72,10 +72,13 @@ internal sealed class ProgressPrinter
             Line("(All turns were used: this may not be the whole answer.)");
         }
 
-        EndLine();
-        _out.WriteLine();
-        var usage = trajectory.Usage;
-        Dim($"{trajectory.Turns.Count} turns, {ModelCalls(trajectory):N0} model calls, {usage.InputTokenCount ?? 0:N0} tokens in and {usage.OutputTokenCount ?? 0:N0} out, {trajectory.Duration.TotalSeconds:0.0} s");
+        if (trajectory.Turns.Count > 0)
+        {
+            var usage = trajectory.Usage;
+            Line(string.Empty);
+            Dim($"Turns: {trajectory.Turns.Count}, model calls: {ModelCalls(trajectory):N0}, tokens: {usage.InputTokenCount ?? 0:N0} in and {usage.OutputTokenCount ?? 0:N0} out, time: {trajectory.Duration.TotalSeconds:0.0} s");
+        }
+
         foreach (var note in trajectory.Notes)
         {
             Line($"Note: {note}");

@@ -8,8 +8,8 @@ internal static partial class ScriptedReader
     private const string Nothing = "none";
     private const int MaxQuotes = 2;
 
-    public static string Answer(string prompt) => QuestionAndPassage().Match(prompt) is { Success: true } found
-        ? Quote(found.Groups["question"].Value, found.Groups["passage"].Value)
+    public static string Answer(string prompt) => WordsAndPassage().Match(prompt) is { Success: true } found
+        ? Quote(found.Groups["words"].Value.Split(' '), found.Groups["passage"].Value)
         : Classify(prompt);
 
     /// <summary>For every numbered note that tells of a failed payment: its number and the cause that it gives.</summary>
@@ -24,27 +24,23 @@ internal static partial class ScriptedReader
         return OrNothing(string.Join('\n', lines));
     }
 
-    /// <summary>The sentences that share the most words with the question.</summary>
-    private static string Quote(string question, string passage)
+    /// <summary>The sentences that hold the most of the words.</summary>
+    private static string Quote(string[] words, string passage)
     {
-        var words = Words(question);
         var sentences = SentenceEnd().Split(passage)
             .Select(sentence => sentence.Trim())
-            .Select(sentence => (Text: sentence, Shared: Words(sentence).Count(words.Contains)))
-            .Where(sentence => sentence.Shared > 0)
-            .OrderByDescending(sentence => sentence.Shared)
+            .Select(sentence => (Text: sentence, Held: words.Count(word => Regex.IsMatch(sentence, $@"\b{Regex.Escape(word)}", RegexOptions.IgnoreCase))))
+            .Where(sentence => sentence.Held > 0)
+            .OrderByDescending(sentence => sentence.Held)
             .Take(MaxQuotes)
             .Select(sentence => sentence.Text);
         return OrNothing(string.Join('\n', sentences));
     }
 
-    private static HashSet<string> Words(string text) =>
-        LongWord().Matches(text).Select(word => word.Value).ToHashSet(StringComparer.OrdinalIgnoreCase);
-
     private static string OrNothing(string text) => text.Length > 0 ? text : Nothing;
 
-    [GeneratedRegex(@"^Question: (?<question>.+)\n\nPassage:\n(?<passage>[\s\S]*)$", RegexOptions.Multiline)]
-    private static partial Regex QuestionAndPassage();
+    [GeneratedRegex(@"^Words that matter: (?<words>.+)\n\nPassage:\n(?<passage>[\s\S]*)$", RegexOptions.Multiline)]
+    private static partial Regex WordsAndPassage();
 
     [GeneratedRegex(@"^(?<number>\d+)\. (?<text>.+)$", RegexOptions.Multiline)]
     private static partial Regex NumberedNote();
@@ -60,7 +56,4 @@ internal static partial class ScriptedReader
 
     [GeneratedRegex(@"(?<=[.!?])\s+|\n+")]
     private static partial Regex SentenceEnd();
-
-    [GeneratedRegex(@"\w{4,}|\d+")]
-    private static partial Regex LongWord();
 }
