@@ -1,0 +1,97 @@
+using System.Diagnostics;
+
+namespace Quickstart.Tests;
+
+/// <summary>The example as its user runs it: a process, with a temporary directory of its own and no provider but those that a test sets.</summary>
+internal sealed class QuickstartProcess : IAsyncDisposable
+{
+    private static readonly string[] ProviderPrefixes = ["OPENAI_", "OLLAMA_", "DeepRecall__", "NO_COLOR"];
+
+    private readonly Process _process;
+    private readonly DirectoryInfo _temporary = Directory.CreateTempSubdirectory("quickstart-tests-");
+    private readonly Task<string> _output;
+    private readonly Task<string> _errors;
+
+    private QuickstartProcess(IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment)
+    {
+        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet")
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+            UseShellExecute = false,
+            WorkingDirectory = _temporary.FullName,
+        };
+        foreach (var argument in arguments.Prepend(BuildPaths.Quickstart))
+        {
+            start.ArgumentList.Add(argument);
+        }
+
+        foreach (var name in start.Environment.Keys.Where(name => ProviderPrefixes.Any(prefix => name.StartsWith(prefix, StringComparison.OrdinalIgnoreCase))).ToArray())
+        {
+            start.Environment.Remove(name);
+        }
+
+        start.Environment["TMPDIR"] = start.Environment["TMP"] = start.Environment["TEMP"] = _temporary.FullName;
+        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
+        {
+            start.Environment[name] = value;
+        }
+
+        _process = Process.Start(start)!;
+        _output = _process.StandardOutput.ReadToEndAsync();
+        _errors = _process.StandardError.ReadToEndAsync();
+    }
+
+    public int Id => _process.Id;
+
+    public StreamWriter Input => _process.StandardInput;
+
+    public static QuickstartProcess Start(IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null) => new(arguments, environment);
+
+    public static async Task<QuickstartResult> RunAsync(IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? input = null)
+    {
+        await using var process = Start(arguments, environment);
+        if (input is not null)
+        {
+            await process.Input.WriteAsync(input);
+        }
+
+        process.Input.Close();
+        return await process.EndAsync();
+    }
+
+    public async Task<QuickstartResult> EndAsync()
+    {
+        using var timeout = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
+        timeout.CancelAfter(TimeSpan.FromMinutes(2));
+        await _process.WaitForExitAsync(timeout.Token);
+        var left = _temporary.EnumerateFileSystemInfos().Where(entry => !entry.Name.StartsWith("clr-debug-pipe", StringComparison.Ordinal) && !entry.Name.StartsWith("dotnet-diagnostic", StringComparison.Ordinal));
+        return new QuickstartResult(_process.ExitCode, await _output, await _errors, [.. left.Select(entry => entry.Name)]);
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        if (!_process.HasExited)
+        {
+            _process.Kill(entireProcessTree: true);
+            await _process.WaitForExitAsync();
+        }
+
+        _process.Dispose();
+        _temporary.Delete(recursive: true);
+    }
+}
+
+/// <summary>What a run of the example gave.</summary>
+/// <param name="ExitCode">The exit code.</param>
+/// <param name="Output">Standard output.</param>
+/// <param name="Errors">Standard error.</param>
+/// <param name="LeftBehind">What is still in its temporary directory.</param>
+internal sealed record QuickstartResult(int ExitCode, string Output, string Errors, IReadOnlyList<string> LeftBehind)
+{
+    /// <summary>Gets what stands under the heading of the answer.</summary>
+    public string Answer => Output[(Output.IndexOf("\nAnswer\n", StringComparison.Ordinal) + 8)..];
+
+    public string ErrorLine => Assert.Single(Errors.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+}
