@@ -118,7 +118,7 @@ public sealed class DeepRecallChatClientPromptTests
         }.RunAsync(Token);
 
         Assert.DoesNotContain("mini", System(one), StringComparison.Ordinal);
-        Assert.Contains("`model` is one of: mini, large; the first is the default.", System(two), StringComparison.Ordinal);
+        Assert.Contains("`model` is one of: mini, large; mini is the default.", System(two), StringComparison.Ordinal);
 
         static SubClient Sub(string name) => new(name, new ScriptedChatClient("yes"));
     }

@@ -9,8 +9,11 @@ namespace DeepRecall.Loop;
 /// </remarks>
 internal sealed class ReplyScanner
 {
+    private const string EndOfThinking = "</think>";
+
     private readonly StringBuilder _partial = new();
     private readonly StringBuilder _prose = new();
+    private readonly StringBuilder _spoken = new();
     private readonly List<ReplyBlock> _blocks = [];
     private OpenBlock? _open;
     private bool _thinking;
@@ -18,6 +21,9 @@ internal sealed class ReplyScanner
 
     /// <summary>The text outside blocks.</summary>
     public string Prose => _prose.ToString();
+
+    /// <summary>The text outside blocks and outside <c>&lt;think&gt;</c> tags: what the model says.</summary>
+    public string Spoken => _spoken.ToString();
 
     public IReadOnlyList<ReplyBlock> Blocks => _blocks;
 
@@ -110,11 +116,18 @@ internal sealed class ReplyScanner
             _prose.Append('\n');
         }
 
-        if (line.Contains("</think>", StringComparison.Ordinal))
+        if (line.IndexOf(EndOfThinking, StringComparison.Ordinal) is var end and >= 0)
         {
-            // A template may have opened the thinking before the reply began.
+            // A template may have opened the thinking before the reply began: all before this was thought, not said.
             _thinking = false;
             _blocks.Clear();
+            _spoken.Clear();
+            line = line[(end + EndOfThinking.Length)..];
+        }
+
+        if (!_thinking)
+        {
+            _spoken.Append(line).Append('\n');
         }
     }
 

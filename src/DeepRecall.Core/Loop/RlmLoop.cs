@@ -149,7 +149,7 @@ internal sealed class RlmLoop
         var scanner = new ReplyScanner();
         scanner.Append(last.Reply);
         scanner.Complete();
-        var prose = NotBlank(scanner.Prose.Trim());
+        var prose = NotBlank(scanner.Spoken.Trim());
         return (last.Cells.Count == 0 ? prose ?? _partial : _partial ?? prose) ?? $"No answer was found within {MaxTurns} turns.";
     }
 
@@ -188,7 +188,7 @@ internal sealed class RlmLoop
 
     private async Task<string?> TakeFinalTextAsync(ModelReply reply, List<CellRecord> cells, Feedback feedback, CancellationToken cancellationToken)
     {
-        if (!_scope.Options.AcceptFinalText || FinalText.TryFind(reply.Prose) is not { } final)
+        if (!_scope.Options.AcceptFinalText || FinalText.TryFind(reply.Spoken) is not { } final)
         {
             return null;
         }

@@ -95,7 +95,7 @@ internal sealed class ReplyReader(IRunSink? sink)
         return new ModelReply
         {
             Text = _text.ToString(),
-            Prose = _scanner.Prose,
+            Spoken = _scanner.Spoken,
             Blocks = _scanner.Blocks,
             Usage = response?.Usage,
             FinishReason = response?.FinishReason,
@@ -118,7 +118,7 @@ internal sealed record ModelReply
 {
     public required string Text { get; init; }
 
-    public required string Prose { get; init; }
+    public required string Spoken { get; init; }
 
     public required IReadOnlyList<ReplyBlock> Blocks { get; init; }
 

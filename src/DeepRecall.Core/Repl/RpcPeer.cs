@@ -169,18 +169,28 @@ internal sealed class RpcPeer
 
         try
         {
-            await SendAsync(
-                writer =>
-                {
-                    writer.WriteString("id", id);
-                    write(writer);
-                },
-                CancellationToken.None).ConfigureAwait(false);
+            try
+            {
+                await SendAnswerAsync(id, write).ConfigureAwait(false);
+            }
+            catch (Exception error) when (error is not WorkerGoneException)
+            {
+                // A result that cannot be written, as of a tool that disposed the document of the element it gave.
+                await SendAnswerAsync(id, Failure(error.Message)).ConfigureAwait(false);
+            }
         }
         catch (WorkerGoneException)
         {
         }
     }
+
+    private Task SendAnswerAsync(string id, Action<Utf8JsonWriter> write) => SendAsync(
+        writer =>
+        {
+            writer.WriteString("id", id);
+            write(writer);
+        },
+        CancellationToken.None);
 
     private async Task<Action<Utf8JsonWriter>> CallHandlerAsync(RpcMessage message)
     {
@@ -207,15 +217,15 @@ internal sealed class RpcPeer
         {
             return Failure(error.Message);
         }
-
-        static Action<Utf8JsonWriter> Failure(string message) => writer =>
-        {
-            writer.WriteStartObject("error");
-            writer.WriteNumber("code", -32000);
-            writer.WriteString("message", message);
-            writer.WriteEndObject();
-        };
     }
+
+    private static Action<Utf8JsonWriter> Failure(string message) => writer =>
+    {
+        writer.WriteStartObject("error");
+        writer.WriteNumber("code", -32000);
+        writer.WriteString("message", message);
+        writer.WriteEndObject();
+    };
 
     private static void WriteMethod<T>(Utf8JsonWriter writer, string method, T parameters, JsonTypeInfo<T> type)
     {
@@ -240,18 +250,25 @@ internal sealed class RpcPeer
 
             _buffer.GetSpan(1)[0] = (byte)'\n';
             _buffer.Advance(1);
+            await FlushAsync(_buffer.WrittenMemory).ConfigureAwait(false);
+        }
+        finally
+        {
+            _writing.Release();
+        }
+    }
 
+    private async Task FlushAsync(ReadOnlyMemory<byte> message)
+    {
+        try
+        {
             // A message is written whole or the stream is given up: no token here.
-            await _input.WriteAsync(_buffer.WrittenMemory, CancellationToken.None).ConfigureAwait(false);
+            await _input.WriteAsync(message, CancellationToken.None).ConfigureAwait(false);
             await _input.FlushAsync(CancellationToken.None).ConfigureAwait(false);
         }
         catch (Exception error) when (error is IOException or ObjectDisposedException)
         {
             throw new WorkerGoneException(error);
-        }
-        finally
-        {
-            _writing.Release();
         }
     }
 

@@ -19,7 +19,7 @@ internal static class PythonNames
     public static bool IsKeyword(string name) => Keywords.Contains(name);
 
     public static bool IsReserved(string name) =>
-        Reserved.Contains(name) || IsNumbered(name, "context_") || IsNumbered(name, "history_");
+        Reserved.Contains(name) || name.StartsWith("__", StringComparison.Ordinal) || IsNumbered(name, "context_") || IsNumbered(name, "history_");
 
     /// <summary>The nearest name that Python allows: <c>get-weather</c> becomes <c>get_weather</c>.</summary>
     public static string Of(string name)

@@ -97,13 +97,19 @@ internal static class RequestMapper
         _ => null,
     };
 
-    private static ContextFormat? FormatOf(DataContent data) => data.MediaType switch
+    private static ContextFormat? FormatOf(DataContent data)
     {
-        "application/json" => ContextFormat.Json,
-        "application/jsonl" or "application/x-ndjson" => ContextFormat.JsonLines,
-        "application/xml" or "application/yaml" or "application/x-yaml" => ContextFormat.Text,
-        _ => data.HasTopLevelMediaType("text") ? ContextFormat.Text : null,
-    };
+        var type = data.MediaType.Split(';')[0].Trim().ToLowerInvariant();
+        return type switch
+        {
+            "application/json" => ContextFormat.Json,
+            "application/jsonl" or "application/x-ndjson" => ContextFormat.JsonLines,
+            "application/xml" or "application/yaml" or "application/x-yaml" => ContextFormat.Text,
+            _ when type.StartsWith("text/", StringComparison.Ordinal) || type.EndsWith("+xml", StringComparison.Ordinal) || type.EndsWith("+yaml", StringComparison.Ordinal) => ContextFormat.Text,
+            _ when type.EndsWith("+json", StringComparison.Ordinal) => ContextFormat.Json,
+            _ => null,
+        };
+    }
 
     private static string? Instructions(ChatMessage[] messages, ChatOptions? options)
     {
@@ -116,8 +122,8 @@ internal static class RequestMapper
         return joined.Length > 0 ? joined : null;
     }
 
-    /// <summary>The caller's options, without what is for the answer or for the REPL and not for a turn of the root model.</summary>
-    private static ChatOptions? ToModelOptions(ChatOptions? options)
+    /// <summary>Options for a model's turns: the given ones, without what is for the answer or for the REPL and not for a turn of the root model.</summary>
+    public static ChatOptions? ToModelOptions(ChatOptions? options)
     {
         if (options is null)
         {

@@ -43,7 +43,7 @@ internal sealed class ToolSet
             var name = PythonNames.Of(function.Name);
             if (PythonNames.IsReserved(name))
             {
-                problems.Add($"'{function.Name}' is a name of the REPL itself ({string.Join(", ", PythonNames.Reserved.Order(StringComparer.Ordinal))}, context_N, history_N)");
+                problems.Add($"'{function.Name}' is a name of the REPL itself ({string.Join(", ", PythonNames.Reserved.Order(StringComparer.Ordinal))}, context_N, history_N, __names)");
             }
             else if (PythonNames.IsKeyword(name))
             {

@@ -99,8 +99,8 @@ internal sealed class SubcallDispatcher(RunScope scope, RlmRequest request, stri
         var text = messages is [var only] ? only.Text : prompt.GetRawText();
         var asChild = function is RlmQuery or RlmQueryBatched && HasChildren;
         return asChild
-            ? await RecordAsync(function, client.Name, text, () => RunChildAsync(client, text, context, cancellationToken)).ConfigureAwait(false)
-            : await RecordAsync(function, client.Name, text, () => AskAsync(client, WithContext(messages, context), cancellationToken)).ConfigureAwait(false);
+            ? await RecordAsync(function, client.Name, text, () => RunChildAsync(client, text, context, cancellationToken), cancellationToken).ConfigureAwait(false)
+            : await RecordAsync(function, client.Name, text, () => AskAsync(client, WithContext(messages, context), cancellationToken), cancellationToken).ConfigureAwait(false);
     }
 
     private async Task<SubcallOutcome> AskAsync(SubClient client, IReadOnlyList<ChatMessage> messages, CancellationToken cancellationToken)
@@ -140,7 +140,8 @@ internal sealed class SubcallDispatcher(RunScope scope, RlmRequest request, stri
             QuestionVariable = questionVariable,
             Contexts = contexts,
             Tools = request.Tools,
-            ModelOptions = client.Options,
+            Instructions = client.Options?.Instructions,
+            ModelOptions = RequestMapper.ToModelOptions(client.Options),
         };
         var childTally = new UsageTally(tally);
         return await scope.Limiter.RunChildAsync(
@@ -152,7 +153,7 @@ internal sealed class SubcallDispatcher(RunScope scope, RlmRequest request, stri
                     var outcome = await new RlmLoop(scope, child, client.Client, Guid.NewGuid().ToString("N"), depth + 1, childTally).RunAsync(cancellationToken).ConfigureAwait(false);
                     return new SubcallOutcome(outcome.Answer, IsError: false, outcome.Trajectory.Usage, outcome.Trajectory);
                 }
-                catch (Exception error) when (error is not OperationCanceledException)
+                catch (Exception error) when (error is not OperationCanceledException || !cancellationToken.IsCancellationRequested)
                 {
                     return new SubcallOutcome($"Error: the child run failed: {error.Message}", IsError: true, childTally.Snapshot(), error.GetTrajectory(), error);
                 }
@@ -180,13 +181,14 @@ internal sealed class SubcallDispatcher(RunScope scope, RlmRequest request, stri
                     failure = error;
                     return new SubcallOutcome($"Error: {error.Message}", IsError: true, Usage: null, Cause: error);
                 }
-            }).ConfigureAwait(false);
+            },
+            cancellationToken).ConfigureAwait(false);
 
         // In Python a tool that fails raises its message.
         return failure is null ? result : throw new InvalidOperationException(failure.Message, failure);
     }
 
-    private async Task<string> RecordAsync(string function, string? model, string prompt, Func<Task<SubcallOutcome>> call)
+    private async Task<string> RecordAsync(string function, string? model, string prompt, Func<Task<SubcallOutcome>> call, CancellationToken cancellationToken)
     {
         var number = scope.NextSubcall();
         var started = scope.Time.GetTimestamp();
@@ -197,7 +199,7 @@ internal sealed class SubcallDispatcher(RunScope scope, RlmRequest request, stri
         {
             outcome = await call().ConfigureAwait(false);
         }
-        catch (OperationCanceledException error)
+        catch (OperationCanceledException error) when (cancellationToken.IsCancellationRequested)
         {
             outcome = new SubcallOutcome("Error: the call was cancelled", IsError: true, Usage: null, error.GetTrajectory(), error);
         }

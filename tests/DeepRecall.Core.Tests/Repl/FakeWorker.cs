@@ -66,7 +66,6 @@ internal sealed class FakeWorker : IRpcHandler, IAsyncDisposable
         await _stop.CancelAsync();
         await _running;
         _stop.Dispose();
-        Peer.Dispose();
         _input.Dispose();
     }
 }

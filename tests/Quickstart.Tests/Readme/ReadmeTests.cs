@@ -64,7 +64,7 @@ public sealed partial class ReadmeTests : IDisposable
                 TimeSpan time => $"{time.TotalSeconds} s",
                 bool flag => flag ? "true" : "false",
                 CodeFences fences => fences.ToString(),
-                var other => Assert.IsAssignableFrom<IEnumerable<SubClient>>(other).Any() ? "some" : "empty",
+                var other => Assert.IsAssignableFrom<System.Collections.IEnumerable>(other).Cast<object>().Any() ? "some" : "empty",
             },
             rows.GetValueOrDefault(property.Name)));
     }

@@ -687,7 +687,7 @@ class Namespace:
             name = variable.strip().strip("'\"").strip()
             if name in self.names:
                 variable = self.names[name]
-            elif name.isidentifier():
+            elif name.isidentifier() and not any(value is variable for value in self.names.values()):
                 raise NameError(f"FINAL_VAR: there is no variable {name!r}; SHOW_VARS() lists them")
         self.final(variable)
 
@@ -905,13 +905,11 @@ class Session:
         return {"ready": False, "content": text[: self.MAX_PARTIAL]} if text else {"ready": False}
 
     def answer_text(self, content: Any) -> str:
-        if content is None:
-            return ""
         if isinstance(content, str):
             return content
-        if self.answer_json and isinstance(content, (dict, list, tuple, bool)):
+        if self.answer_json and (content is None or isinstance(content, (dict, list, tuple, bool))):
             return json.dumps(content, ensure_ascii=False, default=str)
-        return str(content)
+        return "" if content is None else str(content)
 
 
 def _describe_exit(end: SystemExit) -> str:
