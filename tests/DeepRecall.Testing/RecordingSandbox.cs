@@ -22,6 +22,9 @@ public sealed class RecordingSandbox : ISandbox, IDisposable
     /// <summary>How many processes were started.</summary>
     public int Starts => _processes.Count;
 
+    /// <summary>How many of them have not ended.</summary>
+    public int Running => _processes.Count(process => !process.Exited.IsCompleted);
+
     public async Task<ISandboxProcess> StartAsync(SandboxStartRequest request, CancellationToken cancellationToken)
     {
         var process = await _inner.StartAsync(request, cancellationToken);
