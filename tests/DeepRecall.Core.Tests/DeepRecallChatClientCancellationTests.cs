@@ -23,9 +23,20 @@ public sealed class DeepRecallChatClientCancellationTests : IDisposable
     [InlineData(false, "while True:\n    try:\n        while True: pass\n    except BaseException: pass")]
     public async Task CancellingAHungCell_EndsTheRun(bool streamed, string code)
     {
-        var model = new ScriptedChatClient(Script.Code("x = 1"), Script.Code(code));
+        // The cell tells that it runs by a call, and hangs when it has the answer.
+        using var hung = new SemaphoreSlim(0);
+        var sub = new ScriptedChatClient(_ =>
+        {
+            hung.Release();
+            return "go on";
+        })
+        {
+            Usage = null,
+        };
+        var model = new ScriptedChatClient(Script.Code("x = 1"), Script.Code($"llm_query('I run')\n{code}"));
 
-        var error = await CancelWhenAsync(streamed, model, value => value is CellStartedEvent { Cell: 2 });
+        var error = await CancelAfterAsync(
+            streamed, model, hung, options => options.SubClients.Add(new SubClient("sub", sub)), delay: TimeSpan.FromMilliseconds(200));
 
         var trajectory = error.GetTrajectory();
         Assert.NotNull(trajectory);
@@ -202,62 +213,97 @@ public sealed class DeepRecallChatClientCancellationTests : IDisposable
         Assert.Equal(StopReason.Failed, error.GetTrajectory()?.StopReason);
     }
 
-    [Fact]
-    public async Task CallThatOutlivesItsCell_DoesNotDisturbTheResponse()
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task CallThatOutlivesItsCell_DoesNotDisturbTheResponse(bool streamed)
     {
-        // A thread of the cell is still in a call, and another in a child run, when the answer comes.
-        var model = new ScriptedChatClient(async (request, token) =>
-        {
-            if (!request.IsRun || request.FirstText.Contains("Child", StringComparison.Ordinal))
-            {
-                await Task.Delay(Timeout.Infinite, token);
-            }
+        // Threads of the cell are still in calls and in child runs when the answer comes.
+        using var client = Client(Outliving("[llm_query] * 8 + [rlm_query] * 2", seconds: 0.3), options => options.MaxDepth = 2);
 
-            return new ChatResponse(new ChatMessage(ChatRole.Assistant, Script.Code(
-                """
-                import threading, time
-                for call in [llm_query] * 8 + [rlm_query] * 2:
-                    threading.Thread(target=call, args=("Child",), daemon=True).start()
-                time.sleep(0.3)
-                FINAL("done")
-                """)));
-        });
-        using var client = Plan.Client(model, options =>
+        for (var round = 0; round < 8; round++)
         {
-            options.Sandbox = _sandbox;
+            var response = streamed
+                ? await client.GetStreamingResponseAsync(Script.About("text"), cancellationToken: Token).ToChatResponseAsync(Token)
+                : await client.GetResponseAsync(Script.About("text"), cancellationToken: Token);
+
+            Assert.Equal("done", response.Text);
+            Assert.Equal("done", response.GetTrajectory()?.Answer);
+        }
+
+        await _sandbox.AssertNothingLeftAsync(Token);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task Response_ComesWhenTheProcessesOfItsChildrenAreGoneToo(bool streamed)
+    {
+        using var sandbox = new RecordingSandbox { ChildDisposeDelay = TimeSpan.FromMilliseconds(500) };
+        using var client = Plan.Client(Outliving("[rlm_query]", seconds: 1), options =>
+        {
+            options.Sandbox = sandbox;
             options.MaxDepth = 2;
         });
 
-        for (var round = 0; round < 10; round++)
-        {
-            var response = await client.GetResponseAsync(Script.About("text"), cancellationToken: Token);
+        var response = streamed
+            ? await client.GetStreamingResponseAsync(Script.About("text"), cancellationToken: Token).ToChatResponseAsync(Token)
+            : await client.GetResponseAsync(Script.About("text"), cancellationToken: Token);
 
-            Assert.Equal("done", response.Text);
-            await _sandbox.AssertNothingLeftAsync(Token);
-        }
+        Assert.Equal("done", response.Text);
+        Assert.Equal(2, sandbox.Starts);
+        Assert.Equal(0, sandbox.Undisposed);
     }
 
     [Fact]
-    public async Task RunIsOver_WhenItsResponseIsThere()
+    public async Task Cancellation_IsOverWhenTheProcessesOfTheChildrenAreGoneToo()
     {
-        // The child's worker is as much the run's as its own.
+        using var sandbox = new RecordingSandbox { ChildDisposeDelay = TimeSpan.FromMilliseconds(500) };
+        using var hung = new SemaphoreSlim(0);
         var model = new ScriptedChatClient(async (request, token) =>
         {
             if (request.FirstText.Contains("Child", StringComparison.Ordinal))
             {
+                hung.Release();
                 await Task.Delay(Timeout.Infinite, token);
             }
 
-            return new ChatResponse(new ChatMessage(ChatRole.Assistant, Script.Code(
-                "import threading, time\nthreading.Thread(target=rlm_query, args=('Child',), daemon=True).start()\ntime.sleep(0.5)\nFINAL('done')")));
+            return new ChatResponse(new ChatMessage(ChatRole.Assistant, Script.Code("x = 1\nrlm_query_batched(['Child', 'Child'])")));
         });
-        using var client = Client(model, options => options.MaxDepth = 2);
 
-        await client.GetResponseAsync(Script.About("text"), cancellationToken: Token);
+        var error = await CancelAfterAsync(
+            streamed: false,
+            model,
+            hung,
+            options =>
+            {
+                options.Sandbox = sandbox;
+                options.MaxDepth = 2;
+            },
+            count: 2);
 
-        Assert.Equal(2, _sandbox.Starts);
-        Assert.Equal(0, _sandbox.Running);
+        Assert.Equal(StopReason.Cancelled, error.GetTrajectory()?.StopReason);
+        Assert.Equal(3, sandbox.Starts);
+        Assert.Equal(0, sandbox.Undisposed);
     }
+
+    // A model whose cell answers while threads of it are still in calls that never end by themselves.
+    private static ScriptedChatClient Outliving(string calls, double seconds) => new(async (request, token) =>
+    {
+        if (!request.IsRun || request.FirstText.Contains("Child", StringComparison.Ordinal))
+        {
+            await Task.Delay(Timeout.Infinite, token);
+        }
+
+        return new ChatResponse(new ChatMessage(ChatRole.Assistant, Script.Code(
+            $"""
+            import threading, time
+            for call in {calls}:
+                threading.Thread(target=call, args=("Child",), daemon=True).start()
+            time.sleep({seconds})
+            FINAL("done")
+            """)));
+    });
 
     private DeepRecallChatClient Client(IChatClient model, Action<DeepRecallOptions>? configure = null) => Plan.Client(model, options =>
     {
@@ -265,39 +311,8 @@ public sealed class DeepRecallChatClientCancellationTests : IDisposable
         configure?.Invoke(options);
     });
 
-    private async Task<OperationCanceledException> CancelWhenAsync(bool streamed, ScriptedChatClient model, Func<DeepRecallEvent, bool> when)
-    {
-        using var cancellation = CancellationTokenSource.CreateLinkedTokenSource(Token);
-        using var client = Client(model);
-        if (streamed)
-        {
-            return await Assert.ThrowsAnyAsync<OperationCanceledException>(() => ReadAsync().WaitAsync(Soon, Token));
-        }
-
-        var run = client.GetResponseAsync(Script.About("text"), cancellationToken: cancellation.Token);
-        while (model.Requests.Count < 2)
-        {
-            await Task.Delay(20, Token);
-        }
-
-        await Task.Delay(300, Token); // no event tells that the second cell runs
-        await cancellation.CancelAsync();
-        return await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run.WaitAsync(Soon, Token));
-
-        async Task ReadAsync()
-        {
-            await foreach (var update in client.GetStreamingResponseAsync(Script.About("text"), cancellationToken: cancellation.Token))
-            {
-                if (update.GetDeepRecallEvents().Any(when))
-                {
-                    await cancellation.CancelAsync();
-                }
-            }
-        }
-    }
-
     private async Task<OperationCanceledException> CancelAfterAsync(
-        bool streamed, ScriptedChatClient model, SemaphoreSlim hung, Action<DeepRecallOptions>? configure = null, int count = 1)
+        bool streamed, ScriptedChatClient model, SemaphoreSlim hung, Action<DeepRecallOptions>? configure = null, int count = 1, TimeSpan delay = default)
     {
         using var cancellation = CancellationTokenSource.CreateLinkedTokenSource(Token);
         using var client = Client(model, configure);
@@ -309,6 +324,7 @@ public sealed class DeepRecallChatClientCancellationTests : IDisposable
             Assert.True(await hung.WaitAsync(Soon, Token));
         }
 
+        await Task.Delay(delay, Token);
         await cancellation.CancelAsync();
         return await Assert.ThrowsAnyAsync<OperationCanceledException>(() => run.WaitAsync(Soon, Token));
     }

@@ -276,7 +276,10 @@ public sealed class RlmQueryTests
                 var client = new ScriptedChatClient(request =>
                     request.LastText == "fail" ? throw new InvalidOperationException("x")
                     : !request.IsRun ? "plain"
-                    : request.Turn == 0 ? Script.Code("llm_query_batched(['a', 'b'])") : Script.Answer("1")) { Usage = sub };
+                    : request.Turn == 0 ? Script.Code("llm_query_batched(['a', 'b'])") : Script.Answer("1"))
+                {
+                    Usage = sub,
+                };
                 subs.Add(client);
                 options.SubClients.Add(new SubClient("sub", client));
             },
