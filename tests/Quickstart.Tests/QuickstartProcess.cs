@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text;
 
 namespace Quickstart.Tests;
 
@@ -9,7 +10,9 @@ internal sealed class QuickstartProcess : IAsyncDisposable
 
     private readonly Process _process;
     private readonly DirectoryInfo _temporary = Directory.CreateTempSubdirectory("quickstart-tests-");
-    private readonly Task<string> _output;
+    private readonly StringBuilder _output = new();
+    private readonly TaskCompletionSource _asked = new(TaskCreationOptions.RunContinuationsAsynchronously);
+    private readonly Task _reading;
     private readonly Task<string> _errors;
 
     private QuickstartProcess(IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment)
@@ -39,9 +42,12 @@ internal sealed class QuickstartProcess : IAsyncDisposable
         }
 
         _process = Process.Start(start)!;
-        _output = _process.StandardOutput.ReadToEndAsync();
+        _reading = ReadOutputAsync();
         _errors = _process.StandardError.ReadToEndAsync();
     }
+
+    /// <summary>Gets a task that ends when the question was printed: from then on Ctrl+C is the program's own.</summary>
+    public Task Asked => _asked.Task;
 
     public int Id => _process.Id;
 
@@ -64,10 +70,11 @@ internal sealed class QuickstartProcess : IAsyncDisposable
     public async Task<QuickstartResult> EndAsync()
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(TestContext.Current.CancellationToken);
-        timeout.CancelAfter(TimeSpan.FromMinutes(2));
+        timeout.CancelAfter(TimeSpan.FromMinutes(4));
         await _process.WaitForExitAsync(timeout.Token);
+        await _reading;
         var left = _temporary.EnumerateFileSystemInfos().Where(entry => !entry.Name.StartsWith("clr-debug-pipe", StringComparison.Ordinal) && !entry.Name.StartsWith("dotnet-diagnostic", StringComparison.Ordinal));
-        return new QuickstartResult(_process.ExitCode, await _output, await _errors, [.. left.Select(entry => entry.Name)]);
+        return new QuickstartResult(_process.ExitCode, _output.ToString(), await _errors, [.. left.Select(entry => entry.Name)]);
     }
 
     public async ValueTask DisposeAsync()
@@ -80,6 +87,21 @@ internal sealed class QuickstartProcess : IAsyncDisposable
 
         _process.Dispose();
         _temporary.Delete(recursive: true);
+    }
+
+    private async Task ReadOutputAsync()
+    {
+        var buffer = new char[4096];
+        while (await _process.StandardOutput.ReadAsync(buffer) is > 0 and var count)
+        {
+            _output.Append(buffer, 0, count);
+            if (!_asked.Task.IsCompleted && _output.ToString().Contains("\nQuestion: ", StringComparison.Ordinal))
+            {
+                _asked.SetResult();
+            }
+        }
+
+        _asked.TrySetResult();
     }
 }
 
