@@ -111,14 +111,14 @@ internal static class Program
         }
     }
 
-    private static ContextContent? OpenContext(Arguments arguments) => arguments.Context switch
+    private static AIContent? OpenContext(Arguments arguments) => arguments.Context switch
     {
         null => null,
         Arguments.StandardInput => ContextContent.FromStream(Console.OpenStandardInput(), name: "standard input"),
         var path => ContextContent.FromFile(path),
     };
 
-    private static async Task<ContextContent> MakeSampleAsync(DirectoryInfo directory, int seed, ProgressPrinter printer, CancellationToken stopping)
+    private static async Task<AIContent> MakeSampleAsync(DirectoryInfo directory, int seed, ProgressPrinter printer, CancellationToken stopping)
     {
         var path = Path.Combine(directory.FullName, "services.log");
         await using (var file = File.Create(path))

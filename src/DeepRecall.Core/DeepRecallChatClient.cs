@@ -35,7 +35,6 @@ namespace DeepRecall;
 public sealed class DeepRecallChatClient : DelegatingChatClient
 {
     private readonly DeepRecallOptions _options;
-    private readonly SubClientRouter _router;
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly IServiceProvider? _services;
@@ -68,7 +67,6 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
         }
 
         _options = options.Clone();
-        _router = new SubClientRouter(_options.SubClients.Count > 0 ? [.. _options.SubClients] : [new SubClient("default", innerClient)], _options.SubClientByDepth);
         _logger = loggerFactory?.CreateLogger<DeepRecallChatClient>() ?? NullLogger<DeepRecallChatClient>.Instance;
         _time = timeProvider ?? TimeProvider.System;
         _services = services;
@@ -137,7 +135,13 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
 
     private async Task RunAsync(RlmRequest request, string runId, RunSink sink, CancellationToken cancellationToken)
     {
-        var scope = new RunScope(_options, _options.Sandbox!, _router, sink, _time, _logger, _services);
+        // Without sub-clients the wrapped client answers sub-calls too, with the model that the caller asked for.
+        var model = request.ModelOptions?.ModelId;
+        IReadOnlyList<SubClient> clients = _options.SubClients.Count > 0
+            ? [.. _options.SubClients]
+            : [new SubClient("default", InnerClient, model is null ? null : new ChatOptions { ModelId = model })];
+        var router = new SubClientRouter(clients, _options.SubClientByDepth);
+        var scope = new RunScope(_options, _options.Sandbox!, router, sink, _time, _logger, _services);
         var loop = new RlmLoop(scope, request, InnerClient, runId, depth: 0, new UsageTally());
         var outcome = await loop.RunAsync(cancellationToken).ConfigureAwait(false);
         sink.BeginMessage($"{runId}-answer");

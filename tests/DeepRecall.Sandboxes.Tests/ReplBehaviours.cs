@@ -1,5 +1,5 @@
+using Microsoft.Extensions.AI;
 using DeepRecall.Repl;
-using DeepRecall.Request;
 using DeepRecall.Sandboxing;
 
 namespace DeepRecall.Sandboxes.Tests;
@@ -12,9 +12,9 @@ public abstract partial class ReplBehaviours
     /// <summary>Makes the environment with its default options.</summary>
     protected abstract ISandbox CreateSandbox();
 
-    private Task<TestRepl> StartAsync(params ContextContent[] contexts) => TestRepl.StartAsync(CreateSandbox(), contexts);
+    private Task<TestRepl> StartAsync(params AIContent[] contexts) => TestRepl.StartAsync(CreateSandbox(), contexts);
 
-    private Task<TestRepl> StartAsync(ReplSettings settings, params ContextContent[] contexts) =>
+    private Task<TestRepl> StartAsync(ReplSettings settings, params AIContent[] contexts) =>
         TestRepl.StartAsync(CreateSandbox(), settings, contexts: contexts);
 
     private Task<TestRepl> StartAsync(Func<CallParams, CancellationToken, Task<HostReply>> host, TimeSpan? cellTimeout = null) =>

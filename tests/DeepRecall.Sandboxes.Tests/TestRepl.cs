@@ -1,3 +1,4 @@
+using Microsoft.Extensions.AI;
 using System.Text.Json;
 using DeepRecall.Repl;
 using DeepRecall.Request;
@@ -29,16 +30,16 @@ internal sealed class TestRepl : IAsyncDisposable
 
     private static CancellationToken Token => TestContext.Current.CancellationToken;
 
-    public static Task<TestRepl> StartAsync(ISandbox sandbox, params ContextContent[] contexts) => StartAsync(sandbox, Settings, contexts: contexts);
+    public static Task<TestRepl> StartAsync(ISandbox sandbox, params AIContent[] contexts) => StartAsync(sandbox, Settings, contexts: contexts);
 
     public static async Task<TestRepl> StartAsync(
         ISandbox sandbox,
         ReplSettings settings,
         Func<CallParams, CancellationToken, Task<HostReply>>? host = null,
         string? history = null,
-        IReadOnlyList<ContextContent>? contexts = null)
+        IReadOnlyList<AIContent>? contexts = null)
     {
-        var sources = (contexts ?? []).Select(context => context.Source).ToArray();
+        var sources = (contexts ?? []).Select(context => (ContextSource)context.RawRepresentation!).ToArray();
         var session = await ReplSession.StartAsync(sandbox, settings, sources, history, host ?? Echo, TimeProvider.System, NullLogger.Instance, Token);
         return new TestRepl(session);
     }

@@ -5,7 +5,7 @@ namespace DeepRecall.Loop;
 /// <param name="Value">The answer, or the variable's name.</param>
 internal sealed record FinalText(bool IsVariable, string Value)
 {
-    /// <summary>Finds the first one in a reply's prose. A <c>FINAL(...)</c> may go on over lines, up to the last line that ends with its bracket.</summary>
+    /// <summary>Finds the first one in a reply's prose. A <c>FINAL(...)</c> may go on over lines, up to the line that closes its bracket; where brackets in the answer do not match up, up to the last line that ends with one.</summary>
     public static FinalText? TryFind(string prose)
     {
         var lines = prose.Split('\n');
@@ -22,16 +22,32 @@ internal sealed record FinalText(bool IsVariable, string Value)
             }
             else if (line.StartsWith("FINAL(", StringComparison.Ordinal))
             {
-                var last = Array.FindLastIndex(lines, candidate => candidate.TrimEnd().EndsWith(')'));
-                if (last >= index)
+                if (TryEnd(lines, index) is { } text)
                 {
-                    var text = string.Join('\n', lines[index..(last + 1)]).Trim();
                     return new FinalText(false, Unquote(text["FINAL(".Length..^1].Trim()));
                 }
             }
         }
 
         return null;
+    }
+
+    private static string? TryEnd(string[] lines, int start)
+    {
+        string? longest = null;
+        for (var end = start; end < lines.Length; end++)
+        {
+            if (lines[end].TrimEnd().EndsWith(')'))
+            {
+                longest = string.Join('\n', lines[start..(end + 1)]).Trim();
+                if (longest.Count(letter => letter == '(') == longest.Count(letter => letter == ')'))
+                {
+                    return longest;
+                }
+            }
+        }
+
+        return longest;
     }
 
     private static string Unquote(string text)

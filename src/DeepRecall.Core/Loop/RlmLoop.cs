@@ -47,11 +47,16 @@ internal sealed class RlmLoop
         try
         {
             _repl = await StartReplAsync(cancellationToken).ConfigureAwait(false);
-            await using (_repl.ConfigureAwait(false))
+            try
             {
                 _messages.Add(Prompts.SystemMessage(_scope, _request, _depth, _subcalls.HasChildren));
                 _messages.Add(Prompts.FirstMessage(_request, _repl.Contexts, MaxTurns));
                 return await TakeTurnsAsync(cancellationToken).ConfigureAwait(false);
+            }
+            finally
+            {
+                await _repl.DisposeAsync().ConfigureAwait(false);
+                await _subcalls.DrainAsync().ConfigureAwait(false);
             }
         }
         catch (Exception error)
@@ -222,6 +227,7 @@ internal sealed class RlmLoop
             code,
             text => _scope.Sink.WriteEvent(new CellOutputEvent(_runId, _depth, number, text)),
             cancellationToken).ConfigureAwait(false);
+        await _subcalls.DrainAsync().ConfigureAwait(false);
         _partial = NotBlank(result.Content) ?? _partial;
         var record = new CellRecord
         {
@@ -292,6 +298,7 @@ internal sealed class RlmLoop
         PartialAnswer = answer is null ? _partial : null,
         StopReason = reason,
         Usage = _tally.Snapshot(),
+        ModelCalls = _tally.Calls,
         Duration = _scope.Time.GetElapsedTime(_started),
         Notes = [.. _repl?.Notes ?? []],
     };

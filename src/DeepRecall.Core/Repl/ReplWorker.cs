@@ -34,7 +34,7 @@ internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
     {
         var nonce = Guid.NewGuid().ToString("N");
         var request = new SandboxStartRequest { WorkerSource = WorkerSource.Text, Nonce = nonce };
-        var process = await sandbox.StartAsync(request, cancellationToken).ConfigureAwait(false);
+        var process = await StartProcessAsync(sandbox, request, cancellationToken).ConfigureAwait(false);
         var worker = new ReplWorker(process, nonce, callHost);
         try
         {
@@ -50,6 +50,31 @@ internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
         {
             await worker.DisposeAsync().ConfigureAwait(false);
             throw;
+        }
+    }
+
+    private static async Task<ISandboxProcess> StartProcessAsync(ISandbox sandbox, SandboxStartRequest request, CancellationToken cancellationToken)
+    {
+        var starting = sandbox.StartAsync(request, cancellationToken);
+        try
+        {
+            return await starting.WaitAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            // A sandbox that does not heed its token: what it starts in the end is not wanted any more.
+            _ = DisposeWhenStartedAsync(starting);
+            throw;
+        }
+    }
+
+    private static async Task DisposeWhenStartedAsync(Task<ISandboxProcess> starting)
+    {
+        await ((Task)starting).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (starting.IsCompletedSuccessfully)
+        {
+            var process = await starting.ConfigureAwait(false);
+            await process.DisposeAsync().ConfigureAwait(false);
         }
     }
 

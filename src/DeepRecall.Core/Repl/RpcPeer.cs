@@ -45,8 +45,9 @@ internal sealed class RpcPeer
                 }
             }
         }
-        catch (Exception error) when (error is IOException or InvalidDataException or ObjectDisposedException or OperationCanceledException)
+        catch (Exception error)
         {
+            // Whatever it is, nobody reads any more: those who wait must know.
             cause = error;
         }
 

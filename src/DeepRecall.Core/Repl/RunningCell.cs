@@ -53,18 +53,21 @@ internal sealed class RunningCell : IDisposable
             return;
         }
 
+        string text;
         lock (_lock)
         {
+            // The worker keeps the limit itself; only a forged message is cut here.
             var room = _outputLimit - _output.Length;
             if (room <= 0)
             {
-                return; // only a forged message gets here: the worker keeps the limit itself
+                return;
             }
 
-            _output.Append(output.Text.AsSpan(0, Math.Min(room, output.Text.Length)));
+            text = output.Text.Length <= room ? output.Text : output.Text[..room];
+            _output.Append(text);
         }
 
-        _onOutput?.Invoke(output.Text);
+        _onOutput?.Invoke(text);
     }
 
     public void CancelCalls() => Cancel(_calls);

@@ -7,6 +7,9 @@ internal abstract class ContextSource(ContextFormat format, string? name)
 
     public string? Name { get; } = name;
 
+    /// <summary>Tells this content from any other; equal only for equal contents.</summary>
+    public virtual string Identity { get; } = Guid.NewGuid().ToString("N");
+
     /// <summary>The text itself, for a text so short that an upload would cost more; otherwise <see langword="null"/>.</summary>
     public virtual string? Inline => null;
 

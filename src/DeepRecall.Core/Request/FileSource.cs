@@ -3,6 +3,15 @@ namespace DeepRecall.Request;
 /// <summary>A context that is a file on the host.</summary>
 internal sealed class FileSource(string path, ContextFormat format) : ContextSource(format, System.IO.Path.GetFileName(path))
 {
+    public override string Identity
+    {
+        get
+        {
+            var file = new FileInfo(path);
+            return $"{path} {(file.Exists ? file.Length : 0)} {file.LastWriteTimeUtc.Ticks}";
+        }
+    }
+
     public override void EnsureReadable()
     {
         if (Directory.Exists(path))

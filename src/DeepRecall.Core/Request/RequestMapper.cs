@@ -79,8 +79,16 @@ internal static class RequestMapper
             {
                 throw new ArgumentException($"messages[{index}] has a content that is null.", nameof(messages));
             }
+
+            if (message.Contents.FirstOrDefault(IsLost) is { } lost)
+            {
+                throw new ArgumentException($"messages[{index}] has a context ({lost.AdditionalProperties![ContextContent.Key]}) that came back from JSON, which does not keep its content; add it anew.", nameof(messages));
+            }
         }
     }
+
+    private static bool IsLost(AIContent content) =>
+        content.RawRepresentation is not ContextSource && content.AdditionalProperties?.ContainsKey(ContextContent.Key) is true;
 
     private static bool IsSpoken(ChatMessage message) =>
         message.Role != ChatRole.System && !string.IsNullOrWhiteSpace(message.Text);
@@ -92,7 +100,7 @@ internal static class RequestMapper
 
     private static ContextSource? ToContext(AIContent content) => content switch
     {
-        ContextContent context => context.Source,
+        { RawRepresentation: ContextSource source } => source,
         DataContent data when FormatOf(data) is { } format => new BytesSource(data.Data, format, data.Name),
         _ => null,
     };

@@ -40,25 +40,39 @@ internal sealed class StreamSource(Stream stream, ContextFormat format, string? 
 
     private async Task<Stream> SpoolAsync(CancellationToken cancellationToken)
     {
-        // Unlinked when it is closed, at the latest when this source is collected.
-        var spool = new FileStream(
-            Path.Combine(Path.GetTempPath(), Path.GetRandomFileName()),
-            new FileStreamOptions
-            {
-                Mode = FileMode.CreateNew,
-                Access = FileAccess.ReadWrite,
-                Share = FileShare.None,
-                BufferSize = 0,
-                Options = FileOptions.Asynchronous | FileOptions.DeleteOnClose,
-            });
+        var path = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+        var options = new FileStreamOptions
+        {
+            Mode = FileMode.CreateNew,
+            Access = FileAccess.ReadWrite,
+            Share = FileShare.Delete,
+            BufferSize = 0,
+            Options = FileOptions.Asynchronous | FileOptions.DeleteOnClose,
+        };
+        if (!OperatingSystem.IsWindows())
+        {
+            options.UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+        }
+
+        var spool = new FileStream(path, options);
+        if (!OperatingSystem.IsWindows())
+        {
+            File.Delete(path); // open but without a name: nothing is left, however the process ends
+        }
+
+        var copying = stream.CopyToAsync(spool, CopySize, cancellationToken);
         try
         {
-            await stream.CopyToAsync(spool, CopySize, cancellationToken).ConfigureAwait(false);
+            await copying.WaitAsync(cancellationToken).ConfigureAwait(false);
             return spool;
         }
         catch
         {
-            await spool.DisposeAsync().ConfigureAwait(false);
+            if (copying.IsCompleted)
+            {
+                await spool.DisposeAsync().ConfigureAwait(false);
+            }
+
             throw;
         }
     }

@@ -1,4 +1,6 @@
 using System.Buffers;
+using System.Runtime.InteropServices;
+using System.Security.Cryptography;
 using System.Text.Unicode;
 
 namespace DeepRecall.Request;
@@ -8,6 +10,11 @@ internal sealed class TextSource(string text, ContextFormat format, string? name
 {
     private const int InlineLimit = 16 * 1024;
     private const int BufferSize = 256 * 1024;
+    private const int HashLimit = 16_000_000;
+
+    public override string Identity => text.Length <= HashLimit
+        ? Convert.ToHexStringLower(SHA256.HashData(MemoryMarshal.AsBytes(text.AsSpan())))
+        : base.Identity;
 
     public override string? Inline => text.Length <= InlineLimit && LoneSurrogates.Count(text) == 0 ? text : null;
 

@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Text;
 using System.Text.Json;
 using DeepRecall.Budgets;
@@ -20,6 +21,7 @@ internal sealed class SubcallDispatcher(RunScope scope, RlmRequest request, stri
     private const string RlmQueryBatched = "rlm_query_batched";
 
     private readonly Lock _lock = new();
+    private readonly ConcurrentDictionary<Task, bool> _running = new();
     private List<SubcallRecord> _records = [];
 
     /// <summary>The query functions, for the REPL to declare.</summary>
@@ -40,7 +42,31 @@ internal sealed class SubcallDispatcher(RunScope scope, RlmRequest request, stri
         }
     }
 
+    /// <summary>Serves a call.</summary>
     public async Task<HostReply> CallAsync(CallParams call, CancellationToken cancellationToken)
+    {
+        var running = DispatchAsync(call, cancellationToken);
+        _running.TryAdd(running, true);
+        try
+        {
+            return await running.ConfigureAwait(false);
+        }
+        finally
+        {
+            _running.TryRemove(running, out _);
+        }
+    }
+
+    /// <summary>Waits for the calls that a cell left behind; they are cancelled, so what is awaited is the end of what they started.</summary>
+    public async Task DrainAsync()
+    {
+        foreach (var running in _running.Keys)
+        {
+            await running.ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+    }
+
+    private async Task<HostReply> DispatchAsync(CallParams call, CancellationToken cancellationToken)
     {
         switch (call.Name)
         {
@@ -173,7 +199,7 @@ internal sealed class SubcallDispatcher(RunScope scope, RlmRequest request, stri
             {
                 try
                 {
-                    result = await request.Tools.InvokeAsync(call.Name, call.Arguments, scope.Services, cancellationToken).ConfigureAwait(false);
+                    result = await request.Tools.InvokeAsync(call.Name, call.Arguments, scope.Services, cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
                     return new SubcallOutcome(result.GetRawText(), IsError: false, Usage: null);
                 }
                 catch (Exception error)

@@ -36,6 +36,9 @@ public sealed record RlmTrajectory
     /// <summary>Gets the tokens of every model call below this run, its own and those of sub-calls at any depth.</summary>
     public required UsageDetails Usage { get; init; }
 
+    /// <summary>Gets how many model calls were answered below this run, its own and those of sub-calls at any depth.</summary>
+    public required int ModelCalls { get; init; }
+
     /// <summary>Gets how long the run took.</summary>
     public required TimeSpan Duration { get; init; }
 

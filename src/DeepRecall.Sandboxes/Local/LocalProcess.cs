@@ -12,6 +12,7 @@ internal sealed partial class LocalProcess : ISandboxProcess
 
     // The worker is imported, not run, so that its compiled form is kept beside it and later starts do not compile it.
     private const string Bootstrap = $"import sys; sys.path.append(sys.argv[1]); import {WorkerModule} as w; del sys.path[-1]; w.main(sys.argv[2])";
+    private const string ScratchVariable = "DEEPRECALL_SCRATCH";
     private const int Interrupt = 2;
     private const int Kill = 9;
     private const int MaxErrorText = 4_000;
@@ -124,6 +125,7 @@ internal sealed partial class LocalProcess : ISandboxProcess
         environment["PATH"] = OperatingSystem.IsWindows() ? Environment.SystemDirectory : "/usr/local/bin:/usr/bin:/bin";
         environment["HOME"] = scratch;
         environment["LANG"] = "C.UTF-8";
+        environment[ScratchVariable] = scratch;
         environment["TMPDIR"] = scratch;
         if (OperatingSystem.IsWindows())
         {
@@ -153,6 +155,11 @@ internal sealed partial class LocalProcess : ISandboxProcess
         {
             // At once, while the group's number cannot belong to anybody else: what the worker started ends with it.
             SendSignal(-_process.Id, Kill);
+            if (_disposed == 0)
+            {
+                // It died by itself, so what left its group has no parent any more by which to be found.
+                ProcessTree.WithVariable(ScratchVariable, _scratch).ForEach(process => SendSignal(process, Kill));
+            }
         }
 
         var errors = string.Empty;

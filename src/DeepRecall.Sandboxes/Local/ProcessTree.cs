@@ -1,3 +1,5 @@
+using System.Text;
+
 namespace DeepRecall.Sandboxes.Local;
 
 /// <summary>The processes below a process, as Linux lists them (<c>/proc/PID/task/TID/children</c>, see proc(5)).</summary>
@@ -7,6 +9,34 @@ internal static class ProcessTree
     {
         List<int> found = [];
         Collect(processId, found);
+        return found;
+    }
+
+    /// <summary>The processes that were started with an environment variable of this value.</summary>
+    public static List<int> WithVariable(string name, string value)
+    {
+        List<int> found = [];
+        if (!OperatingSystem.IsLinux())
+        {
+            return found;
+        }
+
+        var wanted = Encoding.UTF8.GetBytes($"{name}={value}\0");
+        foreach (var directory in Directory.EnumerateDirectories("/proc"))
+        {
+            try
+            {
+                if (int.TryParse(Path.GetFileName(directory), out var id) && File.ReadAllBytes(Path.Combine(directory, "environ")).AsSpan().IndexOf(wanted) >= 0)
+                {
+                    found.Add(id);
+                }
+            }
+            catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+            {
+                // It ended while it was looked at, or it is another user's.
+            }
+        }
+
         return found;
     }
 

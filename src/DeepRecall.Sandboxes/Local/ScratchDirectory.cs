@@ -1,6 +1,8 @@
+using System.Diagnostics;
+
 namespace DeepRecall.Sandboxes.Local;
 
-/// <summary>Deletes what model code left, whatever it did to its permissions.</summary>
+/// <summary>Deletes what model code left, whatever it did to names, depths and permissions.</summary>
 internal static class ScratchDirectory
 {
     public static void Delete(string path)
@@ -9,46 +11,38 @@ internal static class ScratchDirectory
         {
             Directory.Delete(path, recursive: true);
         }
-        catch (DirectoryNotFoundException)
+        catch (DirectoryNotFoundException) when (!Directory.Exists(path))
         {
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException or ArgumentException)
         {
-            DeleteAfterUnlocking(path);
+            DeleteByForce(path);
         }
     }
 
-    private static void DeleteAfterUnlocking(string path)
+    private static void DeleteByForce(string path)
+    {
+        if (OperatingSystem.IsWindows())
+        {
+            return; // what is locked now is deleted with the orphans of this host, by a later one
+        }
+
+        // Paths longer than the system's limit and names that are not Unicode are beyond .NET, not beyond the system's own tools.
+        Run("chmod", "-R", "u+rwX", "--", path);
+        Run("rm", "-rf", "--", path);
+    }
+
+    private static void Run(string command, params string[] arguments)
     {
         try
         {
-            Unlock(new DirectoryInfo(path));
-            Directory.Delete(path, recursive: true);
+            using var process = Process.Start(new ProcessStartInfo(command, arguments) { RedirectStandardError = true });
+            process?.StandardError.ReadToEnd();
+            process?.WaitForExit();
         }
-        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        catch (System.ComponentModel.Win32Exception)
         {
-            // What cannot be deleted now is deleted with the orphans of this host, by a later one.
-        }
-    }
-
-    private static void Unlock(DirectoryInfo directory)
-    {
-        if (!OperatingSystem.IsWindows())
-        {
-            directory.UnixFileMode |= UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute;
-        }
-
-        foreach (var entry in directory.EnumerateFileSystemInfos())
-        {
-            if (OperatingSystem.IsWindows())
-            {
-                entry.Attributes &= ~FileAttributes.ReadOnly;
-            }
-
-            if (entry is DirectoryInfo below && below.LinkTarget is null)
-            {
-                Unlock(below);
-            }
+            // There is no such tool: the orphans' fate.
         }
     }
 }

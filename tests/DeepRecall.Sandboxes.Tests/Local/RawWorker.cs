@@ -48,10 +48,15 @@ internal sealed class RawWorker : IAsyncDisposable
             ["params"] = new JsonObject { ["cell"] = id, ["code"] = code },
         }.ToJsonString());
 
-    /// <summary>Reads the next message of any kind; every line must be one.</summary>
+    /// <summary>Reads the next message of any kind; every line must be one, but for the empty one that the worker begins with.</summary>
     public async Task<JsonNode?> ReadAsync()
     {
-        var line = await _output.ReadLineAsync(Token).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Token);
+        string? line;
+        do
+        {
+            line = await _output.ReadLineAsync(Token).AsTask().WaitAsync(TimeSpan.FromSeconds(30), Token);
+        }
+        while (line?.Length == 0);
         return line is null ? null : JsonNode.Parse(line)!;
     }
 

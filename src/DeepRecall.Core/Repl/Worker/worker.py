@@ -163,6 +163,10 @@ class Channel:
             while True:
                 self._read_one()
 
+    def begin(self) -> None:
+        """Ends whatever a shell may have left on the line, so that the first message has one of its own."""
+        self._write(b"\n")
+
     def send(self, message: Message) -> None:
         data = self._encode(message, "the message")
         with self._gate:
@@ -653,6 +657,7 @@ class Namespace:
             self.answer = self.scaffold["answer"] = answer
         else:
             note = "answer was restored: it must stay a dict; set answer['content'], then answer['ready'] = True"
+        self.names.setdefault("__name__", "__main__")
         self.names.update(self.scaffold)
         return note
 
@@ -750,6 +755,8 @@ class Session:
             self.channel.resume()
         elif method == "shutdown":
             self.end()
+        elif request_id is None:
+            pass  # a notification that this worker does not know
         elif request_id in self.answered:
             self.channel.send(self.answered[request_id])
         elif request_id not in self.accepted:
@@ -760,6 +767,7 @@ class Session:
     def serve(self) -> None:
         """The main thread's work, for signals reach only the main thread: one request after the other."""
         self.channel.watch()
+        self.channel.begin()
         self.channel.send(
             {
                 "jsonrpc": "2.0",
@@ -776,10 +784,18 @@ class Session:
             reply = self.reply_to(request)
             if self.forked:  # a cell forked, and this is the child, at the end of the cell
                 os._exit(0)
-            self.answered[request["id"]] = reply
-            self.accepted.discard(request["id"])
-            while len(self.answered) > self.REMEMBERED_ANSWERS:
-                self.answered.popitem(last=False)
+            self.finish(request["id"], reply)
+
+    def finish(self, request_id: Any, reply: Message) -> None:
+        self.answered[request_id] = reply
+        self.accepted.discard(request_id)
+        while len(self.answered) > self.REMEMBERED_ANSWERS:
+            self.answered.popitem(last=False)
+        try:
+            self.channel.send(reply)
+        except MessageTooLarge as error:  # only an answer can be that long: everything else is capped
+            self.namespace.answer["ready"] = False
+            reply["result"].update(ready=False, content=None, note=f"the answer is too long to be one: {error}")
             self.channel.send(reply)
 
     def reply_to(self, request: Message) -> Message:
@@ -876,11 +892,10 @@ class Session:
 
     def describe(self, failure: BaseException) -> Message:
         """The traceback as the author of the cell needs it: without the worker's own frames."""
-        trace = failure.__traceback__
-        while trace is not None and trace.tb_frame.f_code.co_filename == __file__:
-            trace = trace.tb_next
         try:
-            text = "".join(traceback.format_exception(type(failure), failure, trace))
+            told = traceback.TracebackException.from_exception(failure)
+            _drop_own_frames(told)
+            text = "".join(told.format())
         except Exception as error:  # an exception whose own text fails
             text = f"{type(failure).__name__} (its text could not be made: {type(error).__name__})"
         shown = HeadTail(self.MAX_TRACEBACK)
@@ -912,6 +927,14 @@ class Session:
         return "" if content is None else str(content)
 
 
+def _drop_own_frames(told: traceback.TracebackException) -> None:
+    earlier: Optional[traceback.TracebackException] = told
+    while earlier is not None:
+        own = [frame for frame in earlier.stack if frame.filename != __file__]
+        earlier.stack = traceback.StackSummary.from_list(own)
+        earlier = earlier.__cause__ or earlier.__context__
+
+
 def _describe_exit(end: SystemExit) -> str:
     return f"SystemExit: {end.code}" if end.code is not None else "SystemExit"
 
@@ -937,6 +960,9 @@ def _end_everything(leader: bool) -> None:
 # --- Values from the host --------------------------------------------------------------------------------
 
 
+BYTE_ORDER_MARK = "\ufeff"
+
+
 def load(params: Message) -> "tuple[Any, Message]":
     """A value that the host sent, inline or as an uploaded file, and what there is to say about it.
 
@@ -954,9 +980,9 @@ def load(params: Message) -> "tuple[Any, Message]":
     form = params["format"]
     value: Any = text
     if form == "json":
-        value = json.loads(text)
+        value = json.loads(text.lstrip(BYTE_ORDER_MARK))
     elif form == "jsonl":
-        value = [json.loads(line) for line in text.split("\n") if line.strip()]
+        value = [json.loads(line) for line in text.lstrip(BYTE_ORDER_MARK).split("\n") if line.strip()]
     return value, {"type": type(value).__name__, "length": _length(value), "characters": len(text), "replaced": replaced}
 
 
