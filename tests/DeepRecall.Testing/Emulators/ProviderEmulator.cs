@@ -141,8 +141,14 @@ public enum FaultKind
     /// <summary>With a stream that breaks after its first event.</summary>
     CutStream,
 
+    /// <summary>With the headers of an answer, and a connection that breaks before its body.</summary>
+    CutAfterHeaders,
+
     /// <summary>Not at all, but late.</summary>
     Slow,
+
+    /// <summary>With a stream that stops after its first content for the fault's delay.</summary>
+    Stall,
 
     /// <summary>With an answer that holds no text.</summary>
     Empty,
