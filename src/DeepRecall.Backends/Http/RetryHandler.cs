@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net;
 using System.Text;
 using Microsoft.Extensions.Logging;
@@ -137,7 +138,7 @@ internal sealed partial class RetryHandler(BackendSettings settings, TimeProvide
 
     private TimeSpan? RetryAfter(HttpResponseMessage response)
     {
-        if (response.Headers.TryGetValues("retry-after-ms", out var values) && double.TryParse(values.FirstOrDefault(), out var milliseconds) && milliseconds is >= 0 and < int.MaxValue)
+        if (response.Headers.TryGetValues("retry-after-ms", out var values) && double.TryParse(values.FirstOrDefault(), NumberStyles.Float, CultureInfo.InvariantCulture, out var milliseconds) && milliseconds is >= 0 and < int.MaxValue)
         {
             return TimeSpan.FromMilliseconds(milliseconds);
         }
