@@ -111,7 +111,7 @@ public static class BackendErrors
     }
 
     /// <summary>Whether a 429 says that waiting will not help.</summary>
-    internal static bool IsQuota(string text) => Says(text, "insufficient_quota", "exceeded your current quota", "credit balance", "billing");
+    internal static bool IsQuota(string text) => Says(text, "insufficient_quota", "exceeded your current quota", "credit balance", "billing_not_active", "billing_hard_limit");
 
     private static int? StatusOf(Exception exception) => exception switch
     {

@@ -63,6 +63,7 @@ public abstract class ProviderEmulator : IAsyncDisposable
         await context.Response.Body.FlushAsync(context.RequestAborted);
         if (fault?.Kind == FaultKind.CutStream)
         {
+            await fault.When.WaitAsync(context.RequestAborted);
             context.Abort();
             throw new OperationCanceledException("cut");
         }
@@ -166,4 +167,7 @@ public sealed record Fault(FaultKind Kind)
     public string? RetryAfter { get; init; }
 
     public TimeSpan Delay { get; init; }
+
+    /// <summary>What a stream waits for before it is cut; else the break can overtake the event before it.</summary>
+    public Task When { get; init; } = Task.CompletedTask;
 }
