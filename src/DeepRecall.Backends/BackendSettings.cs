@@ -44,7 +44,8 @@ internal sealed record BackendSettings
             throw Problem(name, nameof(BackendOptions.VirtualKey), $"is set, but '{provider.Name}' has no virtual keys; they are for portkey and vercel");
         }
 
-        var key = NotBlank(options.ApiKey) ?? FromEnvironment(provider.KeyVariables, environment);
+        // A credential is an explicit choice; a variable that happens to be set does not undo it.
+        var key = NotBlank(options.ApiKey) ?? (options.Credential is null ? FromEnvironment(provider.KeyVariables, environment) : null);
         var throughPortkey = provider.Name == BackendNames.Portkey;
         if (provider.Name == BackendNames.Vercel && (virtualKey is not null || (key is null && NotBlank(environment(ProviderInfo.PortkeyKeyVariable)) is not null)))
         {
