@@ -55,7 +55,9 @@ internal sealed record BackendSettings
 
         if (key is null && provider.KeyRequired && options.Credential is null)
         {
-            IReadOnlyList<string> variables = provider.Name == BackendNames.Vercel ? [.. provider.KeyVariables, ProviderInfo.PortkeyKeyVariable] : provider.KeyVariables;
+            IReadOnlyList<string> variables = throughPortkey ? [ProviderInfo.PortkeyKeyVariable]
+                : provider.Name == BackendNames.Vercel ? [.. provider.KeyVariables, ProviderInfo.PortkeyKeyVariable]
+                : provider.KeyVariables;
             throw Problem(name, nameof(BackendOptions.ApiKey), $"is not set; set it, or the environment variable {string.Join(" or ", variables)}");
         }
 
