@@ -89,16 +89,28 @@ internal sealed record BackendSettings
                 name,
                 nameof(BackendOptions.BaseUrl),
                 $"is not set, and '{provider.Name}' has no address of its own; set it{(provider.BaseUrlVariable is null ? string.Empty : $", or the environment variable {provider.BaseUrlVariable}")}");
-        if (provider.Name == BackendNames.Ollama && !url.Contains("://", StringComparison.Ordinal))
+        if (provider.Name == BackendNames.Ollama)
         {
-            // OLLAMA_HOST is a host and a port, or only one of them; 0.0.0.0 is what the server listens on.
-            url = $"http://{url.Replace("0.0.0.0", "127.0.0.1", StringComparison.Ordinal)}";
-            url = url.LastIndexOf(':') == "http".Length ? $"{url}:11434" : url;
+            url = OllamaUrl(url);
         }
 
         return Uri.TryCreate(url, UriKind.Absolute, out var parsed) && parsed.Scheme is "http" or "https"
             ? parsed
             : throw Problem(name, nameof(BackendOptions.BaseUrl), $"is '{url}'; it must be an absolute http or https address");
+    }
+
+    /// <summary>OLLAMA_HOST may be an address, or a host and a port, or only one of them; 0.0.0.0 is what a server listens on, and no place to call.</summary>
+    private static string OllamaUrl(string url)
+    {
+        const string Any = "0.0.0.0";
+        var scheme = url.IndexOf("://", StringComparison.Ordinal) is >= 0 and var end ? url[..(end + 3)] : string.Empty;
+        var rest = url[scheme.Length..];
+        var slash = rest.IndexOf('/', StringComparison.Ordinal);
+        var (authority, path) = slash < 0 ? (rest, string.Empty) : (rest[..slash], rest[slash..]);
+        var colon = authority.LastIndexOf(':');
+        var (host, port) = colon > authority.LastIndexOf(']') ? (authority[..colon], authority[colon..]) : (authority, string.Empty);
+        host = host is "" or Any ? "127.0.0.1" : host;
+        return scheme.Length > 0 ? $"{scheme}{host}{port}{path}" : $"http://{host}{(port.Length > 0 ? port : ":11434")}{path}";
     }
 
     private static void CheckRanges(string name, BackendOptions options)
