@@ -80,6 +80,37 @@ public sealed class BackendOptions
     /// <summary>Gets or sets the first wait of the back-off; it doubles from attempt to attempt.</summary>
     internal TimeSpan RetryBaseDelay { get; set; } = TimeSpan.FromMilliseconds(500);
 
+    internal BackendOptions Clone()
+    {
+        var copy = new BackendOptions
+        {
+            Name = Name,
+            Provider = Provider,
+            ModelName = ModelName,
+            ApiKey = ApiKey,
+            BaseUrl = BaseUrl,
+            ApiVersion = ApiVersion,
+            VirtualKey = VirtualKey,
+            Organization = Organization,
+            Credential = Credential,
+            Timeout = Timeout,
+            MaxRetries = MaxRetries,
+            Temperature = Temperature,
+            TopP = TopP,
+            MaxOutputTokens = MaxOutputTokens,
+            Seed = Seed,
+            ReasoningEffort = ReasoningEffort,
+            Pricing = Pricing?.Clone(),
+            RetryBaseDelay = RetryBaseDelay,
+        };
+        foreach (var (name, value) in Headers)
+        {
+            copy.Headers[name] = value;
+        }
+
+        return copy;
+    }
+
     /// <summary>Names the entry, its provider and its model; never a key.</summary>
     public override string ToString() => $"{Name ?? Provider ?? "(unnamed)"} ({Provider ?? Name}, {ModelName ?? "no model"})";
 }

@@ -14,6 +14,9 @@ public sealed class BackendPricing
     /// <summary>Gets or sets the price of a million input tokens that the provider had cached. Default: that of other input.</summary>
     public decimal? CachedInputPerMillion { get; set; }
 
+    internal BackendPricing Clone() =>
+        new() { InputPerMillion = InputPerMillion, OutputPerMillion = OutputPerMillion, CachedInputPerMillion = CachedInputPerMillion };
+
     /// <summary>What these tokens cost, in USD.</summary>
     internal decimal CostOf(UsageDetails usage)
     {

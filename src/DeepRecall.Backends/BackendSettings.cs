@@ -76,7 +76,7 @@ internal sealed record BackendSettings
             ApiVersion = NotBlank(options.ApiVersion) ?? (provider.Name == BackendNames.AzureOpenAI ? NotBlank(environment("AZURE_OPENAI_API_VERSION")) : null),
             VirtualKey = virtualKey,
             ThroughPortkey = throughPortkey,
-            Options = options,
+            Options = options.Clone(),
         };
     }
 
