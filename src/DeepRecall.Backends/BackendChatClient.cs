@@ -64,7 +64,7 @@ internal sealed class BackendChatClient(IChatClient innerClient, BackendSettings
             }
         }
 
-        if (!costTold && call.CostUsd is { } cost && settings.Options.Pricing is null)
+        if (!costTold && call.CostUsd is { } cost)
         {
             var usage = new UsageDetails();
             usage.SetCostUsd(cost);
