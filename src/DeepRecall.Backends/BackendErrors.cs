@@ -75,7 +75,14 @@ public static class BackendErrors
             }
         }
 
-        var text = exception is AnthropicApiException anthropic ? $"{exception.Message} {anthropic.ResponseBody}" : exception.Message;
+        var text = exception switch
+        {
+            AnthropicApiException anthropic => $"{exception.Message} {anthropic.ResponseBody}",
+
+            // The SDK's message leaves out a body that is not in OpenAI's form, and of one that is everything but message, type and code.
+            ClientResultException result => $"{exception.Message} {result.GetRawResponse()?.Content}",
+            _ => exception.Message,
+        };
         return StatusOf(exception) switch
         {
             { } status => Classify(status, text),
