@@ -1,3 +1,5 @@
+using System.ClientModel;
+using System.ClientModel.Primitives;
 using System.Globalization;
 using System.Text.Json.Nodes;
 using DeepRecall.Backends.Tests.Http;
@@ -151,6 +153,26 @@ public sealed class OpenAIWireTests : OpenAIEmulatorTest
         Assert.Equal(0.0018m, response.GetTrajectory()!.Turns[0].Cells[0].Subcalls.Sum(call => call.Usage!.GetCostUsd()));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task AzuresCredential_IsSentAsATokenOfEntraId_AndNoKeyIs(bool streamed)
+    {
+        await using var services = new ServiceCollection()
+            .ConfigureHttpClientDefaults(http => http.AddHttpMessageHandler(() => new RedirectHandler(Emulator.Url)))
+            .BuildServiceProvider();
+        var options = OptionsOf(BackendNames.AzureOpenAI);
+        (options.ApiKey, options.BaseUrl, options.Credential) = (null, "https://res.openai.azure.com", new EntraId());
+        using var client = Backend.CreateChatClient(options, services);
+
+        await AskAsync(client, streamed);
+
+        var request = Assert.Single(Emulator.Requests);
+        Assert.Equal("Bearer token for https://cognitiveservices.azure.com/.default", request.Headers["Authorization"]);
+        Assert.DoesNotContain("api-key", request.Headers);
+        Assert.StartsWith("https://res.openai.azure.com/openai/", request.Headers[RedirectHandler.AddressHeader], StringComparison.Ordinal);
+    }
+
     private static (string Name, string Value)[] Bearer(params (string Name, string Value)[] others) => [("Authorization", $"Bearer {Key}"), .. others];
 
     private static BackendOptions RootOptions(WireCase wire)
@@ -282,6 +304,20 @@ public sealed class OpenAIWireTests : OpenAIEmulatorTest
 
     private static List<(string Role, string Content)> Messages(EmulatedRequest request) =>
         [.. request.Json.GetProperty("messages").EnumerateArray().Select(message => (message.GetProperty("role").GetString()!, message.GetProperty("content").GetString()!))];
+
+    private sealed class EntraId : AuthenticationTokenProvider
+    {
+        public override GetTokenOptions? CreateTokenOptions(IReadOnlyDictionary<string, object> properties) => new(properties);
+
+        public override AuthenticationToken GetToken(GetTokenOptions options, CancellationToken cancellationToken)
+        {
+            var scopes = (ReadOnlyMemory<string>)options.Properties[GetTokenOptions.ScopesPropertyName];
+            return new AuthenticationToken($"token for {scopes.Span[0]}", "Bearer", DateTimeOffset.MaxValue);
+        }
+
+        public override ValueTask<AuthenticationToken> GetTokenAsync(GetTokenOptions options, CancellationToken cancellationToken) =>
+            ValueTask.FromResult(GetToken(options, cancellationToken));
+    }
 
     private sealed record WireCase(string Provider, string Address)
     {
