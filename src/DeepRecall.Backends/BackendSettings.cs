@@ -1,8 +1,12 @@
+using System.Text.Json;
+
 namespace DeepRecall.Backends;
 
 /// <summary>Options as they are used: checked, and completed from the environment.</summary>
 internal sealed record BackendSettings
 {
+    private static readonly string[] SecretWords = ["key", "token", "auth", "secret", "cookie"];
+
     public required string Name { get; init; }
 
     public required ProviderInfo Provider { get; init; }
@@ -22,8 +26,16 @@ internal sealed record BackendSettings
 
     public required BackendOptions Options { get; init; }
 
-    /// <summary>Everything that must never be shown.</summary>
-    public IEnumerable<string> Secrets => ((string?[])[ApiKey, VirtualKey]).OfType<string>().Where(secret => secret.Length >= 4);
+    /// <summary>Everything that must never be shown, also as it stands in JSON; the longest first, for one may be the beginning of another.</summary>
+    public IEnumerable<string> Secrets => ((string?[])[ApiKey, VirtualKey, .. Options.Headers.Where(header => IsSecret(header.Key)).Select(header => header.Value.Split(' ')[^1])])
+        .OfType<string>()
+        .Where(secret => secret.Length >= 4)
+        .SelectMany(secret => (string[])[secret, JsonEncodedText.Encode(secret).Value, secret.Replace("/", @"\/", StringComparison.Ordinal)])
+        .Distinct()
+        .OrderByDescending(secret => secret.Length);
+
+    // A record would print all that it has.
+    public override string ToString() => Options.ToString();
 
     /// <exception cref="ArgumentException">An option is missing or out of range; the message names the option, the value and what is allowed.</exception>
     public static BackendSettings Resolve(BackendOptions options, Func<string, string?> environment)
@@ -130,6 +142,10 @@ internal sealed record BackendSettings
             }
         }
     }
+
+    /// <summary>Whether a header of this name carries a secret.</summary>
+    public static bool IsSecret(string header) =>
+        SecretWords.Any(word => header.Contains(word, StringComparison.OrdinalIgnoreCase));
 
     private static string? FromEnvironment(IEnumerable<string> variables, Func<string, string?> environment) =>
         variables.Select(variable => NotBlank(environment(variable))).FirstOrDefault(value => value is not null);
