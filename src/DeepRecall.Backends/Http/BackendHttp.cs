@@ -17,6 +17,11 @@ internal static class BackendHttp
         var factory = services?.GetService<IHttpMessageHandlerFactory>() ?? OwnFactory.Value;
         var time = services?.GetService<TimeProvider>() ?? TimeProvider.System;
         var logger = services?.GetService<ILoggerFactory>()?.CreateLogger("DeepRecall.Backends") ?? (ILogger)NullLogger.Instance;
+        if (services is not null)
+        {
+            SecretHeadersHandler.AddTo(services, ClientName(settings.Name));
+        }
+
         HttpMessageHandler handler = new FactoryHandler(factory, ClientName(settings.Name));
         handler = new HeadersHandler(settings, handler);
         handler = new RetryHandler(settings, time, logger, handler);
@@ -26,12 +31,8 @@ internal static class BackendHttp
     /// <summary>Takes the factory's current handler for each request, so that connections and addresses are renewed as it means them to be.</summary>
     private sealed class FactoryHandler(IHttpMessageHandlerFactory factory, string name) : HttpMessageHandler
     {
-        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken)
-        {
-            // The factory owns the handler: the invoker is not disposed with it.
-            var invoker = new HttpMessageInvoker(factory.CreateHandler(name), disposeHandler: false);
-            return invoker.SendAsync(request, cancellationToken);
-        }
+        protected override Task<HttpResponseMessage> SendAsync(HttpRequestMessage request, CancellationToken cancellationToken) =>
+            SecretHeadersHandler.SendThroughAsync(factory.CreateHandler(name), request, cancellationToken);
 
         protected override HttpResponseMessage Send(HttpRequestMessage request, CancellationToken cancellationToken) =>
             throw new NotSupportedException("Backends are called asynchronously.");
