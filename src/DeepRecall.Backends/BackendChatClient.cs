@@ -44,6 +44,8 @@ internal sealed class BackendChatClient(IChatClient innerClient, BackendSettings
                     {
                         break;
                     }
+
+                    OpenAIErrors.ThrowIfError(stream.Current, settings);
                 }
                 catch (Exception error)
                 {

@@ -34,6 +34,9 @@ internal sealed record BackendSettings
         .Distinct()
         .OrderByDescending(secret => secret.Length);
 
+    /// <summary>A text without the secrets.</summary>
+    public string Redact(string text) => Secrets.Aggregate(text, (current, secret) => current.Replace(secret, "***", StringComparison.Ordinal));
+
     // A record would print all that it has.
     public override string ToString() => Options.ToString();
 

@@ -62,6 +62,56 @@ public sealed class BackendErrorsTests : OpenAIEmulatorTest
         Assert.Equal(body, error.GetRawResponse()!.Content.ToString());
     }
 
+    [Theory]
+    [InlineData("""{"error":{"message":"Provider returned error","code":502}}""", 502, BackendErrorKind.Server)]
+    [InlineData("""{"error":{"message":"Provider returned error","type":"server_error","code":null}}""", 500, BackendErrorKind.Server)]
+    [InlineData("""{"error":{"message":"This model's maximum context length is 4096 tokens.","code":"400"}}""", 400, BackendErrorKind.ContextLength)]
+    [InlineData("""{"error":{"message":"Wrong key sk-test-0123456789","code":401}}""", 401, BackendErrorKind.Authentication)]
+    public async Task ErrorInTheMiddleOfAStream_IsNotTheEndOfAReply(string body, int status, BackendErrorKind kind)
+    {
+        Emulator.Reply = _ => "a reply of several pieces";
+        Emulator.FailNext(new Fault(FaultKind.ErrorInStream) { Body = body });
+        using var client = Backend.CreateChatClient(OptionsOf());
+
+        var error = await Assert.ThrowsAnyAsync<ClientResultException>(() => AskAsync(client, streamed: true));
+
+        Assert.Equal(status, error.Status);
+        Assert.Equal(kind, error.GetBackendErrorKind());
+        Assert.Contains(body.Replace(Key, "***", StringComparison.Ordinal)[9..^1], error.Message, StringComparison.Ordinal);
+        Assert.DoesNotContain(Key, error.ToString(), StringComparison.Ordinal);
+        Assert.Single(Emulator.Requests);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ErrorWithStatus200_IsAnErrorOfItsCode_AndTriedAgainIfThatIs(bool streamed)
+    {
+        var gateway = new Fault(FaultKind.Status) { Status = 200, Body = """{"error":{"message":"Provider returned error","code":502}}""" };
+        Emulator.FailNext(gateway);
+        using var client = Backend.CreateChatClient(OptionsOf(BackendNames.OpenRouter));
+        Assert.Equal("ok", (await AskAsync(client, streamed)).Text);
+        Assert.Equal(2, Emulator.Requests.Count);
+
+        Emulator.FailNext(gateway with { Body = """{"error":{"message":"Insufficient credits for sk-test-0123456789","code":402}}""" });
+        var error = await Assert.ThrowsAsync<ClientResultException>(() => AskAsync(client, streamed));
+
+        Assert.Equal(402, error.Status);
+        Assert.Equal(BackendErrorKind.Quota, error.GetBackendErrorKind());
+        Assert.Contains("Insufficient credits for ***", error.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task ReplyThatSpeaksOfErrors_IsAReply()
+    {
+        const string Reply = """{"error": {"code": 502}}""";
+        Emulator.Reply = _ => Reply;
+        using var client = Backend.CreateChatClient(OptionsOf());
+
+        Assert.Equal(Reply, (await AskAsync(client, streamed: false)).Text);
+        Assert.Equal(Reply, (await AskAsync(client, streamed: true)).Text);
+    }
+
     [Fact]
     public async Task ServerThatIsNotThere_IsATransportError()
     {

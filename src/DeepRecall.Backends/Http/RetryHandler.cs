@@ -1,6 +1,7 @@
 using System.Globalization;
 using System.Net;
 using System.Text;
+using DeepRecall.Backends.OpenAI;
 using Microsoft.Extensions.Logging;
 
 namespace DeepRecall.Backends.Http;
@@ -84,6 +85,12 @@ internal sealed partial class RetryHandler(BackendSettings settings, TimeProvide
             else
             {
                 await response.Content.LoadIntoBufferAsync(linked.Token).ConfigureAwait(false);
+                if (settings.Provider.Family == ProviderFamily.OpenAI
+                    && OpenAIErrors.StatusOf(await response.Content.ReadAsByteArrayAsync(linked.Token).ConfigureAwait(false)) is { } status)
+                {
+                    response.StatusCode = (HttpStatusCode)status;
+                    await RedactAsync(response, linked.Token).ConfigureAwait(false);
+                }
             }
 
             return response;
@@ -121,8 +128,7 @@ internal sealed partial class RetryHandler(BackendSettings settings, TimeProvide
     {
         var type = response.Content.Headers.ContentType;
         var text = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
-        var redacted = settings.Secrets.Aggregate(text, (current, secret) => current.Replace(secret, "***", StringComparison.Ordinal));
-        response.Content = new StringContent(redacted, Encoding.UTF8);
+        response.Content = new StringContent(settings.Redact(text), Encoding.UTF8);
         response.Content.Headers.ContentType = type;
     }
 

@@ -74,6 +74,13 @@ public sealed class OpenAIEmulator : ProviderEmulator
         foreach (var piece in text.Chunk(Math.Max(1, (text.Length + 2) / 3)))
         {
             await SendAsync(Chunk(model, new JsonObject { ["content"] = new string(piece) }, null, withUsage), fault);
+            if (fault?.Kind == FaultKind.ErrorInStream)
+            {
+                await WriteEventAsync(context, fault.Body!, fault: null);
+                await WriteEventAsync(context, "[DONE]", fault: null);
+                return;
+            }
+
             if (fault?.Kind == FaultKind.Stall)
             {
                 await Task.Delay(fault.Delay, context.RequestAborted);

@@ -145,6 +145,9 @@ public enum FaultKind
     /// <summary>With the headers of an answer, and a connection that breaks before its body.</summary>
     CutAfterHeaders,
 
+    /// <summary>With the fault's body as an event of the stream, after its first content.</summary>
+    ErrorInStream,
+
     /// <summary>Not at all, but late.</summary>
     Slow,
 
