@@ -14,8 +14,8 @@ public static class Backend
     /// <summary>Makes the chat client that the options describe.</summary>
     /// <param name="options">The provider, the model, and how to call it; read here, once.</param>
     /// <param name="services">
-    /// Where <see cref="IHttpClientFactory"/> (its client <c>DeepRecall.{name}</c> is used), <c>ILoggerFactory</c> and
-    /// <see cref="TimeProvider"/> come from; <see langword="null"/>, or one without them, is fine.
+    /// Where <see cref="IHttpClientFactory"/> (the handlers of its client <c>DeepRecall.{name}</c> are used; headers with keys are put on
+    /// below them), <c>ILoggerFactory</c> and <see cref="TimeProvider"/> come from; <see langword="null"/>, or one without them, is fine.
     /// </param>
     /// <returns>
     /// A thread-safe client. It retries, limits the time of each attempt, carries the cost of each response in its usage
