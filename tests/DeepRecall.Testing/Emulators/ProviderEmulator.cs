@@ -34,6 +34,12 @@ public abstract class ProviderEmulator : IAsyncDisposable
     /// <summary>What the model replies: a function of the request's body. Set before the first request.</summary>
     public Func<EmulatedRequest, string> Reply { get; set; } = _ => "ok";
 
+    /// <summary>
+    /// Where it is set, and gives something, an answer in the provider's own form in place of one made of <see cref="Reply"/>: the pieces of
+    /// a stream, of which a request that asks for none gets the first.
+    /// </summary>
+    public Func<EmulatedRequest, IReadOnlyList<string>?> Raw { get; set; } = _ => null;
+
     /// <summary>Headers that every answer carries.</summary>
     public IDictionary<string, string> ResponseHeaders { get; } = new Dictionary<string, string>(StringComparer.OrdinalIgnoreCase);
 
@@ -54,11 +60,35 @@ public abstract class ProviderEmulator : IAsyncDisposable
     /// <summary>An error body in the provider's form.</summary>
     protected abstract string ErrorBody(int status, string message);
 
+    /// <summary>Cuts a reply into the pieces of a stream.</summary>
+    protected static IEnumerable<string> Cut(string text) => text.Chunk(16).Select(piece => new string(piece));
+
     /// <summary>Writes one server-sent event; with a <see cref="FaultKind.CutStream"/> the connection breaks after the first one.</summary>
-    protected static async Task WriteEventAsync(HttpContext context, string data, Fault? fault, string? name = null)
+    protected static Task WriteEventAsync(HttpContext context, string data, Fault? fault, string? name = null) =>
+        WritePieceAsync(context, "text/event-stream", name is null ? $"data: {data}\n\n" : $"event: {name}\ndata: {data}\n\n", fault);
+
+    /// <summary>Writes one line of JSON lines; with a <see cref="FaultKind.CutStream"/> the connection breaks after the first one.</summary>
+    protected static Task WriteLineAsync(HttpContext context, string data, Fault? fault) =>
+        WritePieceAsync(context, "application/x-ndjson", $"{data}\n", fault);
+
+    /// <summary>Writes a whole answer; with a <see cref="FaultKind.CutStream"/> the connection breaks in the middle of it.</summary>
+    protected static async Task WriteJsonAsync(HttpContext context, string json, Fault? fault)
     {
-        context.Response.ContentType ??= "text/event-stream";
-        var text = name is null ? $"data: {data}\n\n" : $"event: {name}\ndata: {data}\n\n";
+        var bytes = Encoding.UTF8.GetBytes(json);
+        context.Response.ContentType = "application/json";
+        context.Response.ContentLength = bytes.Length;
+        var length = fault?.Kind == FaultKind.CutStream ? bytes.Length / 2 : bytes.Length;
+        await context.Response.Body.WriteAsync(bytes.AsMemory(0, length), context.RequestAborted);
+        await context.Response.Body.FlushAsync(context.RequestAborted);
+        if (length < bytes.Length)
+        {
+            context.Abort();
+        }
+    }
+
+    private static async Task WritePieceAsync(HttpContext context, string type, string text, Fault? fault)
+    {
+        context.Response.ContentType ??= type;
         await context.Response.WriteAsync(text, context.RequestAborted);
         await context.Response.Body.FlushAsync(context.RequestAborted);
         if (fault?.Kind == FaultKind.CutStream)
