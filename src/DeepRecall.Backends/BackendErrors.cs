@@ -1,4 +1,5 @@
 using System.ClientModel;
+using System.Net;
 using Anthropic.Exceptions;
 using Azure;
 using DeepRecall.Backends.Gemini;
@@ -73,6 +74,11 @@ public static class BackendErrors
             {
                 return BackendErrorKind.Timeout;
             }
+        }
+
+        if (exception is GeminiException { StatusCode: HttpStatusCode.TooManyRequests, RetryDelay: not null })
+        {
+            return BackendErrorKind.RateLimit;
         }
 
         var text = exception switch

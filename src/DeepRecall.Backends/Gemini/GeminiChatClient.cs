@@ -1,7 +1,9 @@
+using System.Net;
 using System.Net.Http.Headers;
 using System.Net.ServerSentEvents;
 using System.Runtime.CompilerServices;
 using System.Text.Json;
+using DeepRecall.Backends.Http;
 using Microsoft.Extensions.AI;
 
 namespace DeepRecall.Backends.Gemini;
@@ -77,13 +79,13 @@ internal sealed class GeminiChatClient(Uri baseUrl, string model, HttpClient htt
         return result switch
         {
             null => throw new GeminiException(response.StatusCode, null, "Gemini answered with null."),
-            { Error: { } failure } => throw Failure((System.Net.HttpStatusCode)(failure.Code ?? (int)response.StatusCode), failure),
+            { Error: { } failure } => throw Failure((HttpStatusCode)(failure.Code ?? (int)response.StatusCode), failure),
             _ => result,
         };
     }
 
-    private static GeminiException Failure(System.Net.HttpStatusCode status, GeminiError? error) =>
-        new(status, error?.Status, $"Gemini answered {(int)status}{(error?.Status is { } name ? $" ({name})" : string.Empty)}: {error?.Message ?? "no message"}");
+    private static GeminiException Failure(HttpStatusCode status, GeminiError error, TimeSpan? retryDelay = null) =>
+        new(status, error.Status, $"Gemini answered {(int)status}{(error.Status is { } name ? $" ({name})" : string.Empty)}: {error.Message ?? "no message"}", retryDelay: retryDelay);
 
     private string ModelOf(ChatOptions? options) => options?.ModelId ?? model;
 
@@ -103,7 +105,7 @@ internal sealed class GeminiChatClient(Uri baseUrl, string model, HttpClient htt
         using (response)
         {
             var text = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
-            throw Failure(response.StatusCode, ReadError(text));
+            throw Failure(response.StatusCode, ReadError(text), GoogleRetryInfo.Find(text));
         }
     }
 

@@ -35,7 +35,7 @@ internal sealed partial class RetryHandler(BackendSettings settings, TimeProvide
                     return response;
                 }
 
-                asked = RetryAfter(response);
+                asked = RetryAfter(response) ?? GoogleRetryInfo.Find(await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false));
                 if (asked > settings.Options.Timeout)
                 {
                     return response; // the provider will not be ready within any time that a caller waits
@@ -136,7 +136,9 @@ internal sealed partial class RetryHandler(BackendSettings settings, TimeProvide
     {
         if (response.StatusCode == HttpStatusCode.TooManyRequests)
         {
-            return !BackendErrors.IsQuota(await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false));
+            // Gemini speaks of quota and billing for limits of the minute too, but then says when to come back.
+            var body = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
+            return GoogleRetryInfo.Find(body) is not null || !BackendErrors.IsQuota(body);
         }
 
         return response.StatusCode == HttpStatusCode.RequestTimeout || (int)response.StatusCode >= 500;
