@@ -119,6 +119,7 @@ public static class BackendErrors
             429 => BackendErrorKind.RateLimit,
             408 or >= 500 => BackendErrorKind.Server,
             0 => BackendErrorKind.Transport,
+            < 400 => BackendErrorKind.Other,
             _ => BackendErrorKind.BadRequest,
         };
     }
