@@ -34,6 +34,7 @@ internal sealed class BackendChatClient(IChatClient innerClient, BackendSettings
         var call = CallScope.Begin();
         var stream = base.GetStreamingResponseAsync(messages, WithDefaults(options), cancellationToken).GetAsyncEnumerator(cancellationToken);
         var costTold = false;
+        var begun = false;
         await using (stream.ConfigureAwait(false))
         {
             while (true)
@@ -53,6 +54,7 @@ internal sealed class BackendChatClient(IChatClient innerClient, BackendSettings
                     throw;
                 }
 
+                begun = true;
                 var update = stream.Current;
                 foreach (var content in update.Contents.OfType<UsageContent>())
                 {
@@ -64,6 +66,14 @@ internal sealed class BackendChatClient(IChatClient innerClient, BackendSettings
 
                 yield return update;
             }
+        }
+
+        if (!begun)
+        {
+            // SDKs skip what is no event, a page of a proxy for example; without this it would be an empty answer.
+            var error = new InvalidDataException($"The backend '{settings.Name}' answered a request for a stream with no event of one.");
+            BackendErrors.Tag(error);
+            throw error;
         }
 
         if (!costTold && call.CostUsd is { } cost)
