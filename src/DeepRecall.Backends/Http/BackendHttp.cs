@@ -1,3 +1,4 @@
+using DeepRecall.Backends.Ollama;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Logging;
 using Microsoft.Extensions.Logging.Abstractions;
@@ -25,6 +26,7 @@ internal static class BackendHttp
         HttpMessageHandler handler = new FactoryHandler(factory, ClientName(settings.Name));
         handler = new HeadersHandler(settings, handler);
         handler = new RetryHandler(settings, time, logger, handler);
+        handler = settings.Provider.Family == ProviderFamily.Ollama ? new OllamaErrorHandler(handler) : handler;
         return new HttpClient(handler) { Timeout = Timeout.InfiniteTimeSpan };
     }
 
