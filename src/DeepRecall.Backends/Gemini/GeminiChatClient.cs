@@ -35,6 +35,7 @@ internal sealed class GeminiChatClient(Uri baseUrl, string model, HttpClient htt
         using var body = await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false);
         GeminiUsage? usage = null;
         string? id = null;
+        var called = false;
         await foreach (var item in SseParser.Create(body).EnumerateAsync(cancellationToken).ConfigureAwait(false))
         {
             var part = Read(item.Data, response);
@@ -44,6 +45,10 @@ internal sealed class GeminiChatClient(Uri baseUrl, string model, HttpClient htt
             id ??= part.ResponseId;
             var update = GeminiMapper.ToUpdate(part with { UsageMetadata = null }, ModelOf(options));
             update.ResponseId = update.MessageId = id;
+
+            // The calls and the reason may come in different events.
+            called |= update.Contents.OfType<FunctionCallContent>().Any();
+            update.FinishReason = called && update.FinishReason == ChatFinishReason.Stop ? ChatFinishReason.ToolCalls : update.FinishReason;
             yield return update;
         }
 
