@@ -91,7 +91,7 @@ internal static class GeminiMapper
                 return new GeminiPart
                 {
                     FunctionCall = new GeminiFunctionCall(call.CallId, call.Name, ToJson(call.Arguments ?? new Dictionary<string, object?>(StringComparer.Ordinal))),
-                    ThoughtSignature = call.AdditionalProperties?.TryGetValue(Signature, out string? signature) is true ? signature : null,
+                    ThoughtSignature = SignatureOf(call),
                 };
             case FunctionResultContent result:
                 var value = result.Exception is { } failed ? ToJson(failed.Message) : ToJson(result.Result);
@@ -103,6 +103,15 @@ internal static class GeminiMapper
                 return null; // thoughts are not sent back
         }
     }
+
+    /// <summary>A history that was kept as JSON has elements of it in place of strings.</summary>
+    private static string? SignatureOf(FunctionCallContent call) =>
+        call.AdditionalProperties?.GetValueOrDefault(Signature) switch
+        {
+            string text => text,
+            JsonElement { ValueKind: JsonValueKind.String } element => element.GetString(),
+            _ => null,
+        };
 
     private static IEnumerable<AIContent> ToContents(GeminiPart part)
     {
