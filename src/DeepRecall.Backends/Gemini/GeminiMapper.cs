@@ -177,7 +177,7 @@ internal static class GeminiMapper
 
         var budget = effort switch
         {
-            ReasoningEffort.None => 0,
+            ReasoningEffort.None => model.Contains("pro", StringComparison.OrdinalIgnoreCase) ? 128 : 0, // Pro cannot stop thinking
             ReasoningEffort.Low => 1_024,
             ReasoningEffort.Medium => 8_192,
             _ => 24_576,
