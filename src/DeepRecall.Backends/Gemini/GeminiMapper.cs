@@ -198,7 +198,7 @@ internal static class GeminiMapper
         null or "" or "FINISH_REASON_UNSPECIFIED" => null,
         "STOP" => candidate.Content?.Parts?.Any(part => part.FunctionCall is not null) is true ? ChatFinishReason.ToolCalls : ChatFinishReason.Stop,
         "MAX_TOKENS" => ChatFinishReason.Length,
-        "SAFETY" or "RECITATION" or "BLOCKLIST" or "PROHIBITED_CONTENT" or "SPII" or "IMAGE_SAFETY" => ChatFinishReason.ContentFilter,
+        "SAFETY" or "RECITATION" or "BLOCKLIST" or "PROHIBITED_CONTENT" or "SPII" or "IMAGE_SAFETY" or "IMAGE_PROHIBITED_CONTENT" or "IMAGE_RECITATION" => ChatFinishReason.ContentFilter,
         var other => new ChatFinishReason(other.ToLowerInvariant()),
     };
 
