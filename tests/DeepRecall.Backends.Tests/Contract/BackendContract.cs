@@ -214,6 +214,19 @@ public abstract class BackendContract<TEmulator> : BackendFixture<TEmulator>
         Assert.Single(Emulator.Requests);
     }
 
+    [Fact]
+    public async Task AStreamThatStallsAfterItsFirstPiece_IsATimeout()
+    {
+        Emulator.FailNext(new Fault(FaultKind.CutStream) { After = Task.Delay(Timeout.Infinite, Token) });
+        using var client = Backend.CreateChatClient(
+            new BackendOptions { Provider = Provider, ModelName = Model, ApiKey = Key, BaseUrl = Emulator.Url + BasePath, Timeout = TimeSpan.FromMilliseconds(400) });
+
+        var error = await Assert.ThrowsAnyAsync<Exception>(() => AskAsync(client, streamed: true));
+
+        Assert.Equal(BackendErrorKind.Timeout, error.GetBackendErrorKind());
+        Assert.Single(Emulator.Requests);
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]
