@@ -59,7 +59,7 @@ public sealed class BackendOptions
     /// </summary>
     public int MaxRetries { get; set; } = 3;
 
-    /// <summary>Gets or sets the temperature of requests that set none.</summary>
+    /// <summary>Gets or sets the temperature of requests that set none. <c>anthropic</c> is not sent any: its API takes no temperature, top_p or seed.</summary>
     public float? Temperature { get; set; }
 
     /// <summary>Gets or sets top_p (nucleus sampling) of requests that set none.</summary>

@@ -52,6 +52,26 @@ public sealed class AnthropicBackendTests : BackendFixture<AnthropicEmulator>
             Assert.Single(Emulator.Requests));
     }
 
+    [Theory]
+    [InlineData("claude-sonnet-4-5", "enabled")]
+    [InlineData("claude-haiku-4-5-20251001", "enabled")]
+    [InlineData("claude-opus-4-1@20250805", "enabled")]
+    [InlineData("claude-opus-4-20250514", "enabled")]
+    [InlineData("claude-3-7-sonnet-latest", "enabled")]
+    [InlineData("claude-opus-4-6", "adaptive")]
+    [InlineData("claude-sonnet-4-6", "adaptive")]
+    [InlineData("claude-opus-4-8", "adaptive")]
+    [InlineData("claude-sonnet-5-5", "adaptive")]
+    [InlineData("claude-fable-5-2", "adaptive")]
+    public async Task ReasoningEffort_IsAskedForInTheWayThatTheModelTakes(string model, string type)
+    {
+        using var client = Client(options => (options.ModelName, options.ReasoningEffort) = (model, ReasoningEffort.Medium));
+
+        await AskAsync(client, streamed: false);
+
+        Assert.Equal(type, Assert.Single(Emulator.Requests).Json.GetProperty("thinking").GetProperty("type").GetString());
+    }
+
     [Fact]
     public async Task InstructionsAndSystemMessages_AreTheSystemPrompt()
     {
