@@ -1,6 +1,6 @@
-using Microsoft.Extensions.AI;
 using DeepRecall.Repl;
 using DeepRecall.Sandboxing;
+using Microsoft.Extensions.AI;
 
 namespace DeepRecall.Sandboxes.Tests;
 

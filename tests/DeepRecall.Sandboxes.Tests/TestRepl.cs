@@ -1,9 +1,9 @@
-using Microsoft.Extensions.AI;
 using System.Text.Json;
 using DeepRecall.Repl;
 using DeepRecall.Request;
 using DeepRecall.Sandboxing;
 using DeepRecall.Trajectory;
+using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DeepRecall.Sandboxes.Tests;

@@ -12,7 +12,7 @@ internal sealed partial class LocalProcess : ISandboxProcess
 
     // The worker is imported, not run, so that its compiled form is kept beside it and later starts do not compile it.
     private const string Bootstrap = $"import sys; sys.path.append(sys.argv[1]); import {WorkerModule} as w; del sys.path[-1]; w.main(sys.argv[2])";
-    private const string ScratchVariable = "DEEPRECALL_SCRATCH";
+    private const string ScratchVariable = "TMPDIR";
     private const int Interrupt = 2;
     private const int Kill = 9;
     private const int MaxErrorText = 4_000;
@@ -126,7 +126,6 @@ internal sealed partial class LocalProcess : ISandboxProcess
         environment["HOME"] = scratch;
         environment["LANG"] = "C.UTF-8";
         environment[ScratchVariable] = scratch;
-        environment["TMPDIR"] = scratch;
         if (OperatingSystem.IsWindows())
         {
             environment["USERPROFILE"] = environment["TEMP"] = environment["TMP"] = scratch;

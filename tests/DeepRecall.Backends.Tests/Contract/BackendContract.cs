@@ -197,7 +197,7 @@ public abstract class BackendContract<TEmulator> : BackendFixture<TEmulator>
     {
         Emulator.Reply = _ => "a reply of more than one piece, so that there is a middle";
         var begun = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        Emulator.FailNext(new Fault(FaultKind.CutStream) { After = begun.Task });
+        Emulator.FailNext(new Fault(FaultKind.CutStream) { When = begun.Task });
         using var client = Client();
         await using var stream = client.GetStreamingResponseAsync("Hello", cancellationToken: Token).GetAsyncEnumerator(Token);
 
@@ -217,7 +217,7 @@ public abstract class BackendContract<TEmulator> : BackendFixture<TEmulator>
     [Fact]
     public async Task AStreamThatStallsAfterItsFirstPiece_IsATimeout()
     {
-        Emulator.FailNext(new Fault(FaultKind.CutStream) { After = Task.Delay(Timeout.Infinite, Token) });
+        Emulator.FailNext(new Fault(FaultKind.CutStream) { When = Task.Delay(Timeout.Infinite, Token) });
         using var client = Backend.CreateChatClient(
             new BackendOptions { Provider = Provider, ModelName = Model, ApiKey = Key, BaseUrl = Emulator.Url + BasePath, Timeout = TimeSpan.FromMilliseconds(400) });
 

@@ -93,7 +93,7 @@ public abstract class ProviderEmulator : IAsyncDisposable
         await context.Response.Body.FlushAsync(context.RequestAborted);
         if (fault?.Kind == FaultKind.CutStream)
         {
-            await fault.When.WaitAsync(context.RequestAborted);
+            await fault.When.WaitAsync(TimeSpan.FromMinutes(1), context.RequestAborted);
             context.Abort();
             throw new OperationCanceledException("cut");
         }
