@@ -23,6 +23,8 @@ internal sealed record Arguments
 
         The model is chosen by the environment or by appsettings.json (section DeepRecall):
           OPENAI_API_KEY     with OPENAI_BASE_URL, OPENAI_MODEL (gpt-4o) and OPENAI_SUB_MODEL (gpt-4o-mini)
+          ANTHROPIC_API_KEY  with ANTHROPIC_MODEL (claude-sonnet-4-20250514) and ANTHROPIC_SUB_MODEL (the same)
+          GEMINI_API_KEY     with GEMINI_MODEL (gemini-2.5-flash) and GEMINI_SUB_MODEL (the same)
           OLLAMA_HOST        with OLLAMA_MODEL (llama3.1)
         With none of them a scripted model answers, offline.
 

@@ -16,8 +16,6 @@ internal static class Program
     private const int BadArguments = 2;
     private const int Cancelled = 130;
 
-    private static readonly TimeSpan Grace = TimeSpan.FromSeconds(1);
-
     public static async Task<int> Main(string[] args)
     {
         if (!Arguments.TryParse(args, out var arguments, out var problem))
@@ -55,13 +53,9 @@ internal static class Program
         var stopping = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping;
         var printer = new ProgressPrinter(Console.Out, !Console.IsOutputRedirected, Environment.GetEnvironmentVariable("NO_COLOR"));
         printer.Line(providers.Description);
-
-        // A read of standard input blocks and heeds no token, so a run that does not end after Ctrl+C is left behind.
-        using var overdue = new CancellationTokenSource();
-        using var registration = stopping.Register(() => overdue.CancelAfter(Grace));
         try
         {
-            return await AskAsync(host.Services.GetRequiredService<IChatClient>(), arguments, printer, stopping).WaitAsync(overdue.Token);
+            return await AskAsync(host.Services.GetRequiredService<IChatClient>(), arguments, printer, stopping);
         }
         catch (Exception error)
         {
@@ -76,7 +70,7 @@ internal static class Program
                 return Cancelled;
             }
 
-            return Fail(providers.Redact(error.Message));
+            return Fail(error.Message);
         }
         finally
         {

@@ -76,7 +76,7 @@ internal sealed class ProgressPrinter
         {
             var usage = trajectory.Usage;
             Line(string.Empty);
-            Dim($"Turns: {trajectory.Turns.Count}, model calls: {ModelCalls(trajectory):N0}, tokens: {usage.InputTokenCount ?? 0:N0} in and {usage.OutputTokenCount ?? 0:N0} out, time: {trajectory.Duration.TotalSeconds:0.0} s");
+            Dim($"Turns: {trajectory.Turns.Count}, model calls: {trajectory.ModelCalls:N0}, tokens: {usage.InputTokenCount ?? 0:N0} in and {usage.OutputTokenCount ?? 0:N0} out, time: {trajectory.Duration.TotalSeconds:0.0} s");
         }
 
         foreach (var note in trajectory.Notes)
@@ -84,12 +84,6 @@ internal sealed class ProgressPrinter
             Line($"Note: {note}");
         }
     }
-
-    private static int ModelCalls(RlmTrajectory trajectory) =>
-        trajectory.Turns.Count
-        + trajectory.Turns.SelectMany(turn => turn.Cells).SelectMany(cell => cell.Subcalls)
-            .Where(subcall => subcall.Model is not null)
-            .Sum(subcall => subcall.Child is null ? 1 : ModelCalls(subcall.Child));
 
     private void Show(DeepRecallEvent happened)
     {

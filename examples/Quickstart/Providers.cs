@@ -1,22 +1,26 @@
-using System.ClientModel;
 using DeepRecall;
+using DeepRecall.Backends;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.Configuration;
-using OllamaSharp;
-using OpenAI;
 
 namespace Quickstart;
 
 /// <summary>The models that the configuration chooses: the root model, and those that its code can call.</summary>
 internal sealed class Providers
 {
-    // A local model may think for minutes before its first token.
-    private static readonly TimeSpan NetworkTimeout = TimeSpan.FromMinutes(5);
+    // Without a backend in the DeepRecall section, the first of these whose variable is set answers.
+    private static readonly (string Variable, string Provider, string Model, string? SubModel)[] Usual =
+    [
+        ("OPENAI_API_KEY", BackendNames.OpenAI, "gpt-4o", "gpt-4o-mini"),
+        ("ANTHROPIC_API_KEY", BackendNames.Anthropic, "claude-sonnet-4-20250514", null),
+        ("GEMINI_API_KEY", BackendNames.Gemini, "gemini-2.5-flash", null),
+        ("OLLAMA_HOST", BackendNames.Ollama, "llama3.1", null),
+    ];
 
     private readonly IConfiguration _configuration;
-    private readonly HashSet<string> _keys = new(StringComparer.Ordinal);
 
-    /// <exception cref="InvalidOperationException">A setting is missing or not usable; the message names it.</exception>
+    /// <exception cref="InvalidOperationException">A backend is named that is not configured.</exception>
+    /// <exception cref="ArgumentException">A setting is missing or not usable; the message names it.</exception>
     public Providers(IConfiguration configuration, Arguments arguments)
     {
         _configuration = configuration;
@@ -59,9 +63,6 @@ internal sealed class Providers
         }
     }
 
-    /// <summary>Takes the keys out of a text: some servers repeat them in their errors.</summary>
-    public string Redact(string text) => _keys.Aggregate(text, (result, key) => result.Replace(key, "***", StringComparison.Ordinal));
-
     private static string ScriptFor(Arguments arguments) => arguments switch
     {
         { Question: null } => "sample-log.md",
@@ -72,77 +73,39 @@ internal sealed class Providers
     private static string Name(IChatClient client) =>
         client.GetService<ChatClientMetadata>() is { } metadata ? $"{metadata.DefaultModelId} ({metadata.ProviderName})" : "unknown";
 
-    /// <summary>Without a backend in the DeepRecall section, the providers' usual variables choose one.</summary>
+    private static IChatClient Create(DeepRecallSettings settings, string name)
+    {
+        if (!settings.Backends.TryGetValue(name, out var backend))
+        {
+            throw new InvalidOperationException($"DeepRecall:Backends:{name} is missing, and DeepRecall:Backend or DeepRecall:OtherBackends names it");
+        }
+
+        backend.Name = name;
+        return Backend.CreateChatClient(backend);
+    }
+
     private void UseEnvironment(DeepRecallSettings settings)
     {
-        if (settings.Backend is not null)
+        if (settings.Backend is not null || Array.Find(Usual, usual => Value(usual.Variable) is not null) is not { Provider: { } provider } chosen)
         {
             return;
         }
 
-        if (Value("OPENAI_API_KEY") is not null)
+        var prefix = provider.ToUpperInvariant();
+        settings.Backend = provider;
+        settings.OtherBackends = [];
+        settings.Backends[provider] = Entry(chosen.Model, $"{prefix}_MODEL");
+        if ((Value($"{prefix}_SUB_MODEL") ?? chosen.SubModel) is { } subModel)
         {
-            settings.Backend = "openai";
-            settings.OtherBackends = ["openai-sub"];
-            settings.Backends["openai"] = new() { ModelName = Value("OPENAI_MODEL") ?? "gpt-4o" };
-            settings.Backends["openai-sub"] = new() { Provider = "openai", ModelName = Value("OPENAI_SUB_MODEL") ?? "gpt-4o-mini" };
+            settings.OtherBackends = [$"{provider}-sub"];
+            settings.Backends[$"{provider}-sub"] = Entry(subModel, $"{prefix}_SUB_MODEL");
         }
-        else if (Value("OLLAMA_HOST") is not null)
-        {
-            settings.Backend = "ollama";
-            settings.OtherBackends = [];
-            settings.Backends["ollama"] = new() { ModelName = Value("OLLAMA_MODEL") ?? "llama3.1" };
-        }
+
+        BackendOptions Entry(string model, string variable) =>
+            new() { Provider = provider, ModelName = Value(variable) ?? model, BaseUrl = Value($"{prefix}_BASE_URL") };
     }
 
-    private IChatClient Create(DeepRecallSettings settings, string name)
-    {
-        var path = $"DeepRecall:Backends:{name}";
-        if (!settings.Backends.TryGetValue(name, out var backend))
-        {
-            throw new InvalidOperationException($"{path} is missing, and DeepRecall:Backend or DeepRecall:OtherBackends names it");
-        }
-
-        var model = NotBlank(backend.ModelName) ?? throw new InvalidOperationException($"{path}:ModelName is missing");
-        switch (NotBlank(backend.Provider) ?? name)
-        {
-            case "openai":
-                var key = NotBlank(backend.ApiKey) ?? Value("OPENAI_API_KEY")
-                    ?? throw new InvalidOperationException($"{path}:ApiKey is missing; set it, or OPENAI_API_KEY");
-                _keys.Add(key);
-                var options = new OpenAIClientOptions { NetworkTimeout = NetworkTimeout };
-                if ((NotBlank(backend.BaseUrl) ?? Value("OPENAI_BASE_URL")) is { } url)
-                {
-                    options.Endpoint = ToUri(url, backend.BaseUrl is null ? "OPENAI_BASE_URL" : $"{path}:BaseUrl");
-                }
-
-                return new OpenAI.Chat.ChatClient(model, new ApiKeyCredential(key), options).AsIChatClient();
-            case "ollama":
-                var host = NotBlank(backend.BaseUrl) ?? Value("OLLAMA_HOST") ?? "localhost";
-                return new OllamaApiClient(
-                    new HttpClient { BaseAddress = ToOllama(host, backend.BaseUrl is null ? "OLLAMA_HOST" : $"{path}:BaseUrl"), Timeout = NetworkTimeout },
-                    model);
-            case var other:
-                throw new InvalidOperationException($"{path}:Provider is '{other}'; this example knows openai and ollama");
-        }
-    }
-
-    /// <summary>Ollama's own variable may leave out the scheme and the port.</summary>
-    private static Uri ToOllama(string host, string setting)
-    {
-        var hasScheme = host.Contains("://", StringComparison.Ordinal);
-        var uri = ToUri(hasScheme ? host : $"http://{host}", setting);
-        return hasScheme || host.Contains(':', StringComparison.Ordinal) ? uri : new UriBuilder(uri) { Port = 11434 }.Uri;
-    }
-
-    private static Uri ToUri(string text, string setting) =>
-        Uri.TryCreate(text, UriKind.Absolute, out var uri) && (uri.Scheme == Uri.UriSchemeHttp || uri.Scheme == Uri.UriSchemeHttps)
-            ? uri
-            : throw new InvalidOperationException($"{setting} is not a URL; it must begin with http:// or https://");
-
-    private string? Value(string name) => NotBlank(_configuration[name]);
-
-    private static string? NotBlank(string? text) => string.IsNullOrWhiteSpace(text) ? null : text;
+    private string? Value(string name) => string.IsNullOrWhiteSpace(_configuration[name]) ? null : _configuration[name];
 
     /// <summary>The section <c>DeepRecall</c> of the configuration.</summary>
     private sealed class DeepRecallSettings
@@ -151,21 +114,10 @@ internal sealed class Providers
 
         public string[] OtherBackends { get; set; } = [];
 
-        public Dictionary<string, BackendSettings> Backends { get; set; } = new(StringComparer.OrdinalIgnoreCase);
+        public Dictionary<string, BackendOptions> Backends { get; set; } = new(StringComparer.OrdinalIgnoreCase);
 
         public int? MaxIterations { get; set; }
 
         public int? MaxDepth { get; set; }
-    }
-
-    private sealed class BackendSettings
-    {
-        public string? Provider { get; set; }
-
-        public string? ModelName { get; set; }
-
-        public string? ApiKey { get; set; }
-
-        public string? BaseUrl { get; set; }
     }
 }

@@ -81,19 +81,24 @@ internal sealed record BackendSettings
             throw Problem(name, nameof(BackendOptions.Credential), $"is set, but '{provider.Name}' takes keys only; credentials are for azure_openai");
         }
 
+        // The v1 API has no dated versions: one meant for classic deployments is not sent there.
+        var baseUrl = ResolveBaseUrl(name, options, provider, throughPortkey, environment);
         return new BackendSettings
         {
             Name = name,
             Provider = provider,
             Model = model,
             ApiKey = key,
-            BaseUrl = ResolveBaseUrl(name, options, provider, throughPortkey, environment),
-            ApiVersion = NotBlank(options.ApiVersion) ?? (provider.Name == BackendNames.AzureOpenAI ? NotBlank(environment("AZURE_OPENAI_API_VERSION")) : null),
+            BaseUrl = baseUrl,
+            ApiVersion = NotBlank(options.ApiVersion) ?? (provider.Name == BackendNames.AzureOpenAI && !IsV1(baseUrl) ? NotBlank(environment("AZURE_OPENAI_API_VERSION")) : null),
             VirtualKey = virtualKey,
             ThroughPortkey = throughPortkey,
             Options = options.Clone(),
         };
     }
+
+    /// <summary>Whether an address of Azure OpenAI is that of its v1 API.</summary>
+    public static bool IsV1(Uri baseUrl) => baseUrl.AbsolutePath.TrimEnd('/').EndsWith("/openai/v1", StringComparison.OrdinalIgnoreCase);
 
     private static Uri ResolveBaseUrl(string name, BackendOptions options, ProviderInfo provider, bool throughPortkey, Func<string, string?> environment)
     {

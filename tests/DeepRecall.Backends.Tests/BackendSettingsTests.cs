@@ -115,6 +115,9 @@ public sealed class BackendSettingsTests
 
         options.ApiVersion = "preview";
         Assert.Equal("preview", Resolve(options, ("AZURE_OPENAI_API_VERSION", "2024-10-21")).ApiVersion);
+        options.ApiVersion = null;
+        options.BaseUrl = "https://r.openai.azure.com/openai/v1/";
+        Assert.Null(Resolve(options, ("AZURE_OPENAI_API_VERSION", "2024-10-21")).ApiVersion); // the v1 API has no dated versions
         Assert.Null(Resolve(OptionsOf(BackendNames.OpenAI), ("AZURE_OPENAI_API_VERSION", "2024-10-21")).ApiVersion);
     }
 

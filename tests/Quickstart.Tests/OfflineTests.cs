@@ -65,6 +65,7 @@ public class OfflineTests
 
         Assert.Equal(0, result.ExitCode);
         Assert.Contains("- Der Schlüssel 🔑 liegt unter der Laterne.", result.Answer, StringComparison.Ordinal);
+        Assert.Empty(result.LeftBehind);
     }
 
     [Fact]

@@ -85,7 +85,7 @@ internal static class OpenAIBackend
         var url = settings.BaseUrl.GetLeftPart(UriPartial.Path).TrimEnd('/');
         return settings.Provider.Name switch
         {
-            BackendNames.AzureOpenAI when url.EndsWith("/openai/v1", StringComparison.OrdinalIgnoreCase) => new Uri(url),
+            BackendNames.AzureOpenAI when BackendSettings.IsV1(settings.BaseUrl) => new Uri(url),
             BackendNames.AzureOpenAI when settings.ApiVersion is not null => new Uri($"{url}/openai/deployments/{Uri.EscapeDataString(settings.Model)}"),
             BackendNames.AzureOpenAI => new Uri($"{url}/openai/v1"),
 

@@ -51,6 +51,26 @@ public sealed partial class ReadmeTests : IDisposable
     }
 
     [Fact]
+    public void BackendExamples_MakeClientsOfTheirModels()
+    {
+        Environment.SetEnvironmentVariable("OPENAI_API_KEY", "sk-test");
+        try
+        {
+            Assert.Equal(
+                ["gpt-4o-mini", "claude-sonnet-4-20250514", "gemini-2.0-flash", "my-gpt-4o-deployment", "meta-llama/Llama-3-70b", "gpt-4o"],
+                [Snippets.OpenAI(), Snippets.Anthropic(), Snippets.Gemini(), Snippets.AzureOpenAI(), Snippets.Vllm(), Snippets.SubBackends()]);
+        }
+        finally
+        {
+            Environment.SetEnvironmentVariable("OPENAI_API_KEY", null);
+        }
+    }
+
+    [Fact]
+    public void BackendsTable_HasEveryBackend() =>
+        Assert.All(DeepRecall.Backends.BackendNames.All, name => Assert.Contains($"\n| `{name}` |", Text(BuildPaths.Readme), StringComparison.Ordinal));
+
+    [Fact]
     public void OptionsTable_HasEveryOption_WithItsDefault()
     {
         var rows = RowOf().Matches(Text(BuildPaths.Readme)).ToDictionary(row => row.Groups["name"].Value, row => row.Groups["value"].Value);

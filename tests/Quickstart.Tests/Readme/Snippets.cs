@@ -1,5 +1,6 @@
 // snippet:usings
 using DeepRecall;
+using DeepRecall.Backends;
 using DeepRecall.Request;
 using DeepRecall.Sandboxes.Local;
 using DeepRecall.Sandboxing;
@@ -61,5 +62,88 @@ internal static class Snippets
         }
 
         // end
+    }
+
+    public static string OpenAI()
+    {
+        // snippet:backend-openai
+        using var client = Backend.CreateChatClient(new BackendOptions
+        {
+            Provider = BackendNames.OpenAI,
+            ModelName = "gpt-4o-mini",
+            ApiKey = "sk-...",
+        });
+        // end
+        return client.GetService<ChatClientMetadata>()!.DefaultModelId!;
+    }
+
+    public static string Anthropic()
+    {
+        // snippet:backend-anthropic
+        using var client = Backend.CreateChatClient(new BackendOptions
+        {
+            Provider = BackendNames.Anthropic,
+            ModelName = "claude-sonnet-4-20250514",
+            ApiKey = "sk-ant-...",
+        });
+        // end
+        return client.GetService<ChatClientMetadata>()!.DefaultModelId!;
+    }
+
+    public static string Gemini()
+    {
+        // snippet:backend-gemini
+        using var client = Backend.CreateChatClient(new BackendOptions
+        {
+            Provider = BackendNames.Gemini,
+            ModelName = "gemini-2.0-flash",
+            ApiKey = "AIza...",
+        });
+        // end
+        return client.GetService<ChatClientMetadata>()!.DefaultModelId!;
+    }
+
+    public static string AzureOpenAI()
+    {
+        // snippet:backend-azure
+        using var client = Backend.CreateChatClient(new BackendOptions
+        {
+            Provider = BackendNames.AzureOpenAI,
+            ModelName = "my-gpt-4o-deployment",
+            ApiKey = "...",
+            BaseUrl = "https://my-resource.openai.azure.com/",
+            ApiVersion = "2024-02-15-preview",
+        });
+        // end
+        return client.GetService<ChatClientMetadata>()!.DefaultModelId!;
+    }
+
+    public static string Vllm()
+    {
+        // snippet:backend-vllm
+        using var client = Backend.CreateChatClient(new BackendOptions
+        {
+            Provider = BackendNames.Vllm,
+            ModelName = "meta-llama/Llama-3-70b",
+            BaseUrl = "http://localhost:8000",
+        });
+        // end
+        return client.GetService<ChatClientMetadata>()!.DefaultModelId!;
+    }
+
+    public static string SubBackends()
+    {
+        // snippet:sub-backends
+        var main = Backend.CreateChatClient(new BackendOptions { Provider = BackendNames.OpenAI, ModelName = "gpt-4o" });
+        var mini = Backend.CreateChatClient(new BackendOptions { Provider = BackendNames.OpenAI, ModelName = "gpt-4o-mini" });
+        using var client = main.AsBuilder()
+            .UseDeepRecall(options =>
+            {
+                options.Sandbox = new LocalSandbox();
+                options.SubClients.Add(new SubClient("mini", mini)); // llm_query(...) asks it; llm_query(..., model="mini") by name
+            })
+            .Build();
+        // end
+        return client.GetService<ChatClientMetadata>()!.DefaultModelId!;
     }
 }
