@@ -10,6 +10,7 @@ namespace DeepRecall.Benchmarks;
 /// <summary>What a turn and a sub-call cost beside the models, which answer at once here.</summary>
 internal static class TurnBench
 {
+    private const int WarmUpRuns = 4; // until the host's code is compiled as it stays
     private const int Runs = 12;
     private const int Turns = 300;
     private const int WarmUp = 50;
@@ -18,9 +19,9 @@ internal static class TurnBench
     public static async Task<IReadOnlyList<Figure>> TurnAsync()
     {
         List<double> times = [];
-        for (var run = 0; run < Runs; run++)
+        for (var run = 0; run < WarmUpRuns + Runs; run++)
         {
-            await RunAsync(times);
+            await RunAsync(run < WarmUpRuns ? [] : times);
         }
 
         return [Figure.Of("turn", times)];

@@ -8,10 +8,19 @@ internal sealed record ReplyPlan(IReadOnlyList<string> Cells, IReadOnlyList<stri
     /// <param name="cutOff">Whether the model was stopped at its output limit.</param>
     public static ReplyPlan From(IReadOnlyList<ReplyBlock> blocks, CodeFences fences, bool cutOff)
     {
-        var kind = new[] { CodeFences.Repl, CodeFences.Python, CodeFences.Untagged }
-            .FirstOrDefault(candidate => fences.HasFlag(candidate) && blocks.Any(block => Kind(block) == candidate));
-        var chosen = kind == CodeFences.None ? [] : blocks.Where(block => Kind(block) == kind).ToArray();
-        var cells = chosen.Where(block => !string.IsNullOrWhiteSpace(block.Code)).ToArray();
+        var kind = CodeFences.None;
+        foreach (var block in blocks)
+        {
+            // The tag that was asked for wins over the others, and any tag over none.
+            var candidate = Kind(block);
+            if ((fences & candidate) != 0 && (kind == CodeFences.None || candidate < kind))
+            {
+                kind = candidate;
+            }
+        }
+
+        var chosen = blocks.Where(block => kind != CodeFences.None && Kind(block) == kind).ToArray();
+        var cells = Array.FindAll(chosen, block => !string.IsNullOrWhiteSpace(block.Code));
 
         List<string> remarks = [];
         if (chosen.Length > cells.Length)

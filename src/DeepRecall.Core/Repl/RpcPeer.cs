@@ -19,6 +19,7 @@ internal sealed class RpcPeer
     private readonly IRpcHandler _handler;
     private readonly SemaphoreSlim _writing = new(1, 1);
     private readonly ArrayBufferWriter<byte> _buffer = new(1024);
+    private readonly Utf8JsonWriter _writer;
     private readonly ConcurrentDictionary<long, TaskCompletionSource<RpcMessage>> _requests = new();
     private readonly ConcurrentDictionary<string, Task<Action<Utf8JsonWriter>>> _calls = new(StringComparer.Ordinal);
     private long _lastId;
@@ -27,6 +28,7 @@ internal sealed class RpcPeer
     public RpcPeer(Stream input, Stream output, int maxMessageBytes, IRpcHandler handler)
     {
         _input = input;
+        _writer = new Utf8JsonWriter(_buffer, ProtocolJson.WriterOptions);
         _reader = new LineReader(output, maxMessageBytes);
         _handler = handler;
     }
@@ -241,14 +243,12 @@ internal sealed class RpcPeer
         try
         {
             _buffer.ResetWrittenCount();
-            using (var writer = new Utf8JsonWriter(_buffer, ProtocolJson.WriterOptions))
-            {
-                writer.WriteStartObject();
-                writer.WriteString("jsonrpc", "2.0");
-                write(writer);
-                writer.WriteEndObject();
-            }
-
+            _writer.Reset(_buffer);
+            _writer.WriteStartObject();
+            _writer.WriteString("jsonrpc", "2.0");
+            write(_writer);
+            _writer.WriteEndObject();
+            _writer.Flush();
             _buffer.GetSpan(1)[0] = (byte)'\n';
             _buffer.Advance(1);
             await FlushAsync(_buffer.WrittenMemory).ConfigureAwait(false);

@@ -12,6 +12,7 @@ the REPL prints, by whatever way, is output and never a message. Standard librar
 
 from __future__ import annotations
 
+import _signal  # of which signal is a slower form: its functions look names up in enums
 import _thread
 import ast
 import codecs
@@ -51,8 +52,8 @@ class InterruptGate:
 
     def install(self) -> None:
         """Takes the signal, again if code in the REPL took it."""
-        if signal.getsignal(signal.SIGINT) is not self._handler:
-            signal.signal(signal.SIGINT, self._handler)
+        if _signal.getsignal(_signal.SIGINT) is not self._handler:
+            _signal.signal(_signal.SIGINT, self._handler)
 
     def arm(self) -> None:
         self._pending = False
@@ -89,7 +90,18 @@ class MessageTooLarge(ValueError):
     """A message is longer than the host accepts."""
 
 
-_to_json = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode
+def _make_encoder() -> Callable[[Message], str]:
+    encoder = json.JSONEncoder(ensure_ascii=False, allow_nan=False, separators=(",", ":"))
+    make = json.encoder.c_make_encoder
+    if make is None:
+        return encoder.encode
+    # What encode() builds anew for each value, built once.
+    chunks = make(None, encoder.default, json.encoder.encode_basestring, None, ":", ",", False, False, False)
+    return lambda value: "".join(chunks(value, 0))
+
+
+_to_json = _make_encoder()
+_from_json = json.JSONDecoder().scan_once
 
 
 def encode(message: Message) -> bytes:
@@ -241,8 +253,8 @@ class Channel:
         if not line:
             self.on_end()
         try:
-            message = json.loads(line.decode("utf-8"))
-        except ValueError:
+            message, _ = _from_json(line.decode("utf-8"), 0)
+        except (ValueError, StopIteration):
             return  # noise on the line; the next line is whole again
         if not isinstance(message, dict):
             return
@@ -339,6 +351,7 @@ class Capture:
         self._limit = 20_000
         self._buffer = HeadTail(self._limit)
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._decoding = False
         self._unsent: list[str] = []
         self._written = False
         self._looking = False
@@ -378,10 +391,10 @@ class Capture:
         """Ends the cell's output and returns it; what is printed from now on belongs to the next cell."""
         with self._lock:
             self._drain()
-            rest = self._decoder.decode(b"", True)
-            self._decoder.reset()
-            if rest:
-                self._buffer.append(rest)
+            if self._decoding:
+                self._decoding = False
+                self._buffer.append(self._decoder.decode(b"", True))
+                self._decoder.reset()
             done, self._buffer = self._buffer, HeadTail(self._limit)
             self._unsent.clear()
             self._cell = None
@@ -396,7 +409,7 @@ class Capture:
     def write_bytes(self, data: bytes) -> None:
         with self._gate, self._lock:
             self._drain()
-            self._append(self._decoder.decode(data))
+            self._append(self._decode(data))
 
     def _append(self, text: str) -> None:
         head = self._buffer.append(text)
@@ -415,7 +428,11 @@ class Capture:
                 return
             if not data:
                 return
-            self._append(self._decoder.decode(data))
+            self._append(self._decode(data))
+
+    def _decode(self, data: bytes) -> str:
+        self._decoding = True
+        return self._decoder.decode(data)
 
     def _take_unsent(self) -> Optional[Message]:
         if not self._unsent or self._cell is None:
@@ -455,7 +472,7 @@ class Capture:
             if not data:
                 return
             with self._lock:
-                self._append(self._decoder.decode(data))
+                self._append(self._decode(data))
                 message = self._take_unsent()
             if message is not None:
                 self._channel.send(message)
@@ -866,10 +883,7 @@ class Session:
     def run(self, source: str, filename: str) -> None:
         linecache.cache[filename] = (len(source), None, source.splitlines(True), filename)
         names = self.namespace.names
-        tree = compile(source, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
-        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
-        program = compile(tree, filename, "exec", dont_inherit=True) if tree.body else None
-        value = compile(ast.Expression(last.value), filename, "eval", dont_inherit=True) if last else None
+        program, value = self.compile(source, filename)
         try:
             self.gate.arm()
             if program is not None:
@@ -878,6 +892,19 @@ class Session:
                 self.echo(eval(value, names))
         finally:
             self.gate.disarm()
+
+    def compile(self, source: str, filename: str) -> "tuple[Any, Any]":
+        """The cell's statements, and its last expression, whose value is shown."""
+        if "\n" not in source:
+            try:
+                return None, compile(source, filename, "eval", dont_inherit=True)  # the usual probe is one expression
+            except SyntaxError:
+                pass
+        tree = compile(source, filename, "exec", ast.PyCF_ONLY_AST, dont_inherit=True)
+        last = tree.body.pop() if tree.body and isinstance(tree.body[-1], ast.Expr) else None
+        program = compile(tree, filename, "exec", dont_inherit=True) if tree.body else None
+        value = compile(ast.Expression(last.value), filename, "eval", dont_inherit=True) if last else None
+        return program, value
 
     def echo(self, value: Any) -> None:
         if value is None:
