@@ -1,23 +1,9 @@
 namespace DeepRecall.Backends.Http;
 
 /// <summary>A response that is still arriving: its first piece, then the rest, each of which may take only so long.</summary>
-internal sealed class TimeoutStream(ReadOnlyMemory<byte> first, Stream rest, BackendSettings settings, TimeProvider time) : Stream
+internal sealed class TimeoutStream(ReadOnlyMemory<byte> first, Stream rest, BackendSettings settings, TimeProvider time) : ResponseStream
 {
     private ReadOnlyMemory<byte> _first = first;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     public static TimeoutException RunOut(BackendSettings settings, Exception cause) =>
         new($"The backend '{settings.Name}' did not answer within {settings.Options.Timeout.TotalSeconds:0.###} seconds ({nameof(BackendOptions)}.{nameof(BackendOptions.Timeout)}).", cause);
@@ -43,32 +29,6 @@ internal sealed class TimeoutStream(ReadOnlyMemory<byte> first, Stream rest, Bac
             throw RunOut(settings, error);
         }
     }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count)
-    {
-        if (_first.IsEmpty)
-        {
-            return rest.Read(buffer, offset, count);
-        }
-
-        var length = Math.Min(count, _first.Length);
-        _first.Span[..length].CopyTo(buffer.AsSpan(offset));
-        _first = _first[length..];
-        return length;
-    }
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {

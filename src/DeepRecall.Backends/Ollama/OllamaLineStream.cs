@@ -1,27 +1,14 @@
 using System.Net;
 using System.Text;
+using DeepRecall.Backends.Http;
 
 namespace DeepRecall.Backends.Ollama;
 
 /// <summary>The lines of a streamed answer; one that is an error ends it with its message, where OllamaSharp would skip it and end as if all had been said.</summary>
-internal sealed class OllamaLineStream(Stream lines) : Stream
+internal sealed class OllamaLineStream(Stream lines) : ResponseStream
 {
     private readonly StreamReader _reader = new(lines, Encoding.UTF8);
     private ReadOnlyMemory<byte> _line;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
 
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
@@ -45,21 +32,6 @@ internal sealed class OllamaLineStream(Stream lines) : Stream
         _line = _line[length..];
         return length;
     }
-
-    public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
-        ReadAsync(buffer.AsMemory(offset, count), cancellationToken).AsTask();
-
-    public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException("Backends are read asynchronously.");
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 
     protected override void Dispose(bool disposing)
     {
