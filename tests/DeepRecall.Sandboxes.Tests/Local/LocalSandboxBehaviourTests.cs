@@ -196,6 +196,34 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
     }
 
     [Fact]
+    public async Task ForkBomb_EndsWithItsSandbox()
+    {
+        var repl = await TestRepl.StartAsync(Sandbox());
+
+        // As far as a test may go: 63 children that would stay for ten minutes.
+        await repl.PrintAsync("""
+            import os, time
+            main, pids = os.getpid(), os.path.abspath("pids")
+            open(pids, "w").close()
+            for level in range(6):
+                os.fork()
+            if os.getpid() != main:
+                with open(pids, "a") as file:
+                    file.write(f"{os.getpid()}\n")
+                time.sleep(600)
+            while len(open(pids).readlines()) < 63:
+                time.sleep(0.01)
+            """);
+        var children = (await repl.ValueAsync("[int(line) for line in open(pids)]")).EnumerateArray().Select(child => child.GetInt32()).ToArray();
+        Assert.Equal(63, children.Length);
+        await repl.DisposeAsync();
+        foreach (var child in children)
+        {
+            await LocalProcesses.WaitForEndAsync(child);
+        }
+    }
+
+    [Fact]
     public async Task Dispose_MayBeCalledTwiceAndFromManyThreads()
     {
         var process = await Sandbox().StartAsync(Request, Token);
