@@ -16,6 +16,11 @@ internal sealed class BackendChatClient(IChatClient innerClient, BackendSettings
         {
             var response = await base.GetResponseAsync(messages, WithDefaults(options), cancellationToken).ConfigureAwait(false);
             AddCost(response.Usage, OpenAIBackend.CostOf(response) ?? call.CostUsd, usage => response.Usage = usage);
+            if (response.Usage?.GetCostUsd() is { } cost)
+            {
+                (response.AdditionalProperties ??= [])[UsageCostExtensions.CostProperty] = cost;
+            }
+
             return response;
         }
         catch (Exception error)

@@ -34,20 +34,7 @@ public sealed class BackendCostTests : OpenAIEmulatorTest
         ["nothing"] = new(Answer, Pricing: null, Cost: null),
     };
 
-    public static TheoryData<string, bool> Costs
-    {
-        get
-        {
-            var data = new TheoryData<string, bool>();
-            foreach (var name in Cases.Keys)
-            {
-                data.Add(name, false);
-                data.Add(name, true);
-            }
-
-            return data;
-        }
-    }
+    public static TheoryData<string, bool> Costs => BothForms.Of(Cases.Keys);
 
     [Theory]
     [MemberData(nameof(Costs))]
@@ -62,6 +49,11 @@ public sealed class BackendCostTests : OpenAIEmulatorTest
         var response = await AskAsync(client, streamed);
 
         Assert.Equal(cost, response.Usage?.GetCostUsd());
+        if (!streamed)
+        {
+            Assert.Equal(cost, response.AdditionalProperties?.GetValueOrDefault(UsageCostExtensions.CostProperty));
+        }
+
         Assert.Equal(answer.HasUsage ? 1_000 : null, response.Usage?.InputTokenCount);
     }
 

@@ -29,20 +29,7 @@ public sealed class BackendErrorsTests : OpenAIEmulatorTest
         ["no body"] = new(404, string.Empty, BackendErrorKind.NotFound, Message: null),
     };
 
-    public static TheoryData<string, bool> Errors
-    {
-        get
-        {
-            var data = new TheoryData<string, bool>();
-            foreach (var name in Cases.Keys)
-            {
-                data.Add(name, false);
-                data.Add(name, true);
-            }
-
-            return data;
-        }
-    }
+    public static TheoryData<string, bool> Errors => BothForms.Of(Cases.Keys);
 
     [Theory]
     [MemberData(nameof(Errors))]

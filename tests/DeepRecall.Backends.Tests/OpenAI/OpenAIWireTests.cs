@@ -102,20 +102,7 @@ public sealed class OpenAIWireTests : OpenAIEmulatorTest
         },
     };
 
-    public static TheoryData<string, bool> Backends
-    {
-        get
-        {
-            var data = new TheoryData<string, bool>();
-            foreach (var name in Cases.Keys)
-            {
-                data.Add(name, false);
-                data.Add(name, true);
-            }
-
-            return data;
-        }
-    }
+    public static TheoryData<string, bool> Backends => BothForms.Of(Cases.Keys);
 
     [Theory]
     [MemberData(nameof(Backends))]

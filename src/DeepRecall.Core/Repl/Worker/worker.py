@@ -28,7 +28,7 @@ import time
 import traceback
 import types
 from collections import OrderedDict, deque
-from typing import Any, Callable, Iterable, Optional
+from typing import Any, Callable, Optional
 
 Message = "dict[str, Any]"
 
