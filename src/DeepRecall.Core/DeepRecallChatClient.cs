@@ -3,6 +3,7 @@ using System.Threading.Channels;
 using DeepRecall.Budgets;
 using DeepRecall.Loop;
 using DeepRecall.Request;
+using DeepRecall.Sessions;
 using DeepRecall.Subcalls;
 using DeepRecall.Trajectory;
 using Microsoft.Extensions.AI;
@@ -38,6 +39,8 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
     private readonly ILogger _logger;
     private readonly TimeProvider _time;
     private readonly IServiceProvider? _services;
+    private readonly ModelInfo _rootModel;
+    private readonly SessionStore? _ownSessions;
 
     /// <summary>Initializes a new instance of the <see cref="DeepRecallChatClient"/> class.</summary>
     /// <param name="innerClient">The client of the root model.</param>
@@ -67,9 +70,12 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
         }
 
         _options = options.Clone();
+        _rootModel = ModelInfo.Of(_options.Model, innerClient);
+        EnsurePriced(_options);
         _logger = loggerFactory?.CreateLogger<DeepRecallChatClient>() ?? NullLogger<DeepRecallChatClient>.Instance;
         _time = timeProvider ?? TimeProvider.System;
         _services = services;
+        _ownSessions = _options.SessionStore is null ? new SessionStore(_options.MaxSessions, _options.SessionIdleTimeout, _time) : null;
     }
 
     /// <inheritdoc />
@@ -80,10 +86,14 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
         ChatOptions? options = null,
         CancellationToken cancellationToken = default)
     {
-        var request = RequestMapper.Map(messages, options);
-        var runId = NewRunId();
-        var sink = new RunSink(runId, _time.GetUtcNow(), channel: null);
-        await RunAsync(request, runId, sink, cancellationToken).ConfigureAwait(false);
+        var call = Read(messages, options);
+        if (call.IsShort)
+        {
+            return await InnerClient.GetResponseAsync(call.Messages, call.InnerOptions, cancellationToken).ConfigureAwait(false);
+        }
+
+        var sink = new RunSink(call.RunId, call.ConversationId, _time.GetUtcNow(), channel: null);
+        await RunAsync(call, sink, cancellationToken).ConfigureAwait(false);
         return sink.Complete().ToChatResponse();
     }
 
@@ -96,11 +106,20 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
         ChatOptions? options = null,
         [EnumeratorCancellation] CancellationToken cancellationToken = default)
     {
-        var request = RequestMapper.Map(messages, options);
-        var runId = NewRunId();
+        var call = Read(messages, options);
+        if (call.IsShort)
+        {
+            await foreach (var update in InnerClient.GetStreamingResponseAsync(call.Messages, call.InnerOptions, cancellationToken).ConfigureAwait(false))
+            {
+                yield return update;
+            }
+
+            yield break;
+        }
+
         var channel = Channel.CreateUnbounded<ChatResponseUpdate>(new UnboundedChannelOptions { SingleReader = true });
         using var ended = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
-        var run = RunIntoAsync(channel.Writer, request, runId, ended.Token);
+        var run = RunIntoAsync(channel.Writer, call, ended.Token);
         try
         {
             // The run heeds the token and ends the channel, with the exception that carries its trajectory.
@@ -116,14 +135,64 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
         }
     }
 
-    private static string NewRunId() => Guid.NewGuid().ToString("N");
+    /// <summary>Ends the REPLs of conversations that this client keeps, and disposes the wrapped client.</summary>
+    /// <param name="disposing">Whether it is being disposed.</param>
+    protected override void Dispose(bool disposing)
+    {
+        if (disposing)
+        {
+            _ownSessions?.Dispose();
+        }
 
-    private async Task RunIntoAsync(ChannelWriter<ChatResponseUpdate> channel, RlmRequest request, string runId, CancellationToken cancellationToken)
+        base.Dispose(disposing);
+    }
+
+    /// <summary>A request as it was made: everything that is wrong with it is found here.</summary>
+    private RequestCall Read(IEnumerable<ChatMessage> messages, ChatOptions? chatOptions)
+    {
+        ArgumentNullException.ThrowIfNull(messages);
+        IReadOnlyList<ChatMessage> all = [.. messages];
+        var options = _options;
+        if (DeepRecallChatOptionsExtensions.GetDeepRecall(chatOptions) is { } own)
+        {
+            options = own.ApplyTo(_options);
+            EnsurePriced(options);
+        }
+
+        var request = RequestMapper.Map(all, chatOptions, options.ApprovedTools);
+        var runId = Guid.NewGuid().ToString("N");
+        return new RequestCall(all, chatOptions, options, request, runId, options.Persistent ? chatOptions?.ConversationId ?? runId : null);
+    }
+
+    /// <exception cref="ArgumentException">A cost limit without the price of every model.</exception>
+    private void EnsurePriced(DeepRecallOptions options)
+    {
+        if (options.MaxCostUsd is null)
+        {
+            return;
+        }
+
+        var unpriced = options.SubClients.Where(client => client.Info.Pricing is null).Select(client => $"the sub-client '{client.Name}'").ToList();
+        if (_rootModel.Pricing is null)
+        {
+            unpriced.Insert(0, "the wrapped client");
+        }
+
+        if (unpriced.Count > 0)
+        {
+            throw new ArgumentException(
+                $"{nameof(DeepRecallOptions.MaxCostUsd)} is {options.MaxCostUsd}, and the price of {string.Join(" and ", unpriced)} is not known. "
+                + $"Set {nameof(ModelInfo)}.{nameof(ModelInfo.Pricing)} in {nameof(DeepRecallOptions)}.{nameof(DeepRecallOptions.Model)} or {nameof(SubClient)}.{nameof(SubClient.Model)}, or use a client that tells it (BackendOptions.Pricing).",
+                nameof(options));
+        }
+    }
+
+    private async Task RunIntoAsync(ChannelWriter<ChatResponseUpdate> channel, RequestCall call, CancellationToken cancellationToken)
     {
         Exception? failure = null;
         try
         {
-            await RunAsync(request, runId, new RunSink(runId, _time.GetUtcNow(), channel), cancellationToken).ConfigureAwait(false);
+            await RunAsync(call, new RunSink(call.RunId, call.ConversationId, _time.GetUtcNow(), channel), cancellationToken).ConfigureAwait(false);
         }
         catch (Exception error)
         {
@@ -133,30 +202,84 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
         channel.Complete(failure);
     }
 
-    private async Task RunAsync(RlmRequest request, string runId, RunSink sink, CancellationToken cancellationToken)
+    private async Task RunAsync(RequestCall call, RunSink sink, CancellationToken cancellationToken)
     {
-        // Without sub-clients the wrapped client answers sub-calls too, with the model that the caller asked for.
-        var model = request.ModelOptions?.ModelId;
-        IReadOnlyList<SubClient> clients = _options.SubClients.Count > 0
-            ? [.. _options.SubClients]
-            : [new SubClient("default", InnerClient, model is null ? null : new ChatOptions { ModelId = model })];
-        var router = new SubClientRouter(clients, _options.SubClientByDepth);
-        var scope = new RunScope(_options, _options.Sandbox!, router, sink, _time, _logger, _services);
-        var loop = new RlmLoop(scope, request, InnerClient, runId, depth: 0, new UsageTally());
-        var outcome = await loop.RunAsync(cancellationToken).ConfigureAwait(false);
-        sink.BeginMessage($"{runId}-answer");
+        using var deadline = new RunDeadline(call.Options.MaxDuration, _time, cancellationToken);
+        var scope = new RunScope(call.Options, Router(call), _rootModel, sink, deadline, _time, _logger, _services);
+        RlmOutcome outcome;
+        var lease = call.ConversationId is { } id
+            ? await (call.Options.SessionStore ?? _ownSessions!).AcquireAsync(id, cancellationToken).ConfigureAwait(false)
+            : null;
+        try
+        {
+            var loop = new RlmLoop(scope, call.Request, InnerClient, _rootModel, call.RunId, depth: 0, new UsageTally(), lease, call.ConversationId);
+            outcome = await loop.RunAsync(deadline.Work, deadline.End).ConfigureAwait(false);
+        }
+        finally
+        {
+            if (lease is not null)
+            {
+                await lease.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+
+        var trajectory = outcome.Trajectory;
+        if (trajectory.StopReason != StopReason.Answered && call.Options.OnLimit == LimitBehavior.Throw)
+        {
+            throw new BudgetExceededException($"The request was ended by a limit ({trajectory.StopReason}): {trajectory.StopDetail}", trajectory, outcome.HasAnswer ? outcome.Answer : null);
+        }
+
+        sink.BeginMessage($"{call.RunId}-answer");
         sink.Write(new TextContent(outcome.Answer));
-        var properties = new AdditionalPropertiesDictionary { [TrajectoryExtensions.Key] = outcome.Trajectory };
-        if (outcome.Trajectory.Usage.GetCostUsd() is { } cost)
+        var properties = new AdditionalPropertiesDictionary { [TrajectoryExtensions.Key] = trajectory };
+        if (trajectory.Usage.GetCostUsd() is { } cost)
         {
             properties[UsageCostExtensions.CostProperty] = cost;
         }
 
         sink.Write(new ChatResponseUpdate
         {
-            Contents = [new UsageContent(UsageTally.Copy(outcome.Trajectory.Usage))],
-            FinishReason = outcome.StopReason == StopReason.Answered ? ChatFinishReason.Stop : ChatFinishReason.Length,
+            Contents = [new UsageContent(UsageTally.Copy(trajectory.Usage))],
+            FinishReason = trajectory.StopReason == StopReason.Answered ? ChatFinishReason.Stop : ChatFinishReason.Length,
             AdditionalProperties = properties,
         });
+    }
+
+    // Without sub-clients the wrapped client answers sub-calls too, with the model that the caller asked for.
+    private SubClientRouter Router(RequestCall call)
+    {
+        var model = call.Request.ModelOptions?.ModelId;
+        IReadOnlyList<SubClient> clients = call.Options.SubClients.Count > 0
+            ? [.. call.Options.SubClients]
+            : [new SubClient("default", InnerClient, model is null ? null : new ChatOptions { ModelId = model }) { Model = _rootModel }];
+        return new SubClientRouter(clients, call.Options.SubClientByDepth);
+    }
+
+    /// <summary>A request with its options.</summary>
+    private sealed record RequestCall(IReadOnlyList<ChatMessage> Messages, ChatOptions? ChatOptions, DeepRecallOptions Options, RlmRequest Request, string RunId, string? ConversationId)
+    {
+        /// <summary>Whether the wrapped client answers it as it is.</summary>
+        public bool IsShort =>
+            Options.ShortPromptThreshold is { } threshold
+            && !Options.Persistent
+            && Options.SearchSource is null
+            && Request.ContextIsConversation
+            && Request.Tools.Declarations.Count == 0
+            && Messages.Sum(message => (long)message.Text.Length) < threshold;
+
+        /// <summary>The caller's own options, without those that are the RLM's.</summary>
+        public ChatOptions? InnerOptions
+        {
+            get
+            {
+                var copy = ChatOptions?.Clone();
+                if (copy is not null)
+                {
+                    DeepRecallChatOptionsExtensions.RemoveFrom(copy);
+                }
+
+                return copy;
+            }
+        }
     }
 }

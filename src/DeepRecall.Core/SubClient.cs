@@ -28,6 +28,11 @@ public sealed class SubClient
     /// <summary>Gets what every call sends.</summary>
     public ChatOptions? Options { get; }
 
+    /// <summary>Gets what is known of the model, such as its price. Default <see langword="null"/>: what the client tells as a service of type <see cref="ModelInfo"/>.</summary>
+    public ModelInfo? Model { get; init; }
+
     /// <summary>Gets the model's own name, where the options or the client tell it; code may ask by this name too.</summary>
     internal string? ModelId => Options?.ModelId ?? Client.GetService<ChatClientMetadata>()?.DefaultModelId;
+
+    internal ModelInfo Info => ModelInfo.Of(Model, Client);
 }

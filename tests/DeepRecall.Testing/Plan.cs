@@ -74,7 +74,7 @@ public sealed class Plan(Func<ScriptedChatClient> model)
 
     private void Tell(StringBuilder text, RlmTrajectory run)
     {
-        text.Append($"run at depth {run.Depth} in {run.Environment}: {run.StopReason}, usage {Tell(run.Usage)}\n");
+        text.Append($"run at depth {run.Depth} in {run.Environment}: {run.StopReason} ({run.StopDetail}), compactions: {string.Join("; ", run.Compactions.Select(done => $"{done.BeforeTurn} {done.Summary}"))}, usage {Tell(run.Usage)}\n");
         text.Append($"question: {run.Question}\nanswer: {run.Answer}\npartial: {run.PartialAnswer}\n");
         text.Append($"contexts: {string.Join("; ", run.Contexts)}\nnotes: {string.Join("; ", run.Notes)}\n");
         foreach (var turn in run.Turns)

@@ -22,6 +22,9 @@ public sealed class RecordingSandbox : ISandbox, IDisposable
     /// <summary>How many processes were started.</summary>
     public int Starts => _processes.Count;
 
+    /// <summary>The end of the first process.</summary>
+    public Task FirstExited => _processes.First().Exited;
+
     /// <summary>How many of them are not disposed to the end.</summary>
     public int Undisposed => _processes.Count(process => !process.IsDisposed);
 

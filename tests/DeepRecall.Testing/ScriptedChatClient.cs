@@ -43,6 +43,9 @@ public sealed class ScriptedChatClient : IChatClient
     /// <summary>The tokens that every response reports where the script does not say; default 10 in, 5 out.</summary>
     public UsageDetails? Usage { get; init; } = new() { InputTokenCount = 10, OutputTokenCount = 5, TotalTokenCount = 15 };
 
+    /// <summary>Whether <see cref="Requests"/> has them; default true.</summary>
+    public bool KeepsRequests { get; init; } = true;
+
     /// <summary>How long every reply takes.</summary>
     public TimeSpan Latency { get; init; }
 
@@ -55,7 +58,11 @@ public sealed class ScriptedChatClient : IChatClient
     public async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         var request = new ScriptedRequest([.. messages], options);
-        _requests.Enqueue(request);
+        if (KeepsRequests)
+        {
+            _requests.Enqueue(request);
+        }
+
         InterlockedMax(ref _maxInFlight, Interlocked.Increment(ref _inFlight));
         try
         {

@@ -25,4 +25,10 @@ internal static partial class Log
 
     [LoggerMessage(7, LogLevel.Debug, "Run {RunId}: sub-call {Number} ({Function}) failed: {ErrorType}.")]
     public static partial void SubcallFailed(ILogger logger, string runId, int number, string function, string errorType);
+
+    [LoggerMessage(8, LogLevel.Information, "Run {RunId} was ended by a limit, {Limit}, after {Turns} turns.")]
+    public static partial void LimitHit(ILogger logger, string runId, Trajectory.StopReason limit, int turns);
+
+    [LoggerMessage(9, LogLevel.Warning, "The model could not be asked for an answer at the end of a run: {ErrorType}.")]
+    public static partial void ClosingFailed(ILogger logger, string errorType);
 }

@@ -27,10 +27,30 @@ internal sealed class Feedback
         }
     }
 
-    public void AddSkipped(int position, int count, CellStatus status)
+    public void AddSkipped(int position, int count, string reason)
     {
         var skipped = position + 1 == count ? $"Block {count} was" : $"Blocks {position + 1} to {count} were";
-        Add($"{skipped} not run, because block {position} {(status == CellStatus.Interrupted ? "was interrupted" : "failed")}.");
+        Add($"{skipped} not run, because block {position} {reason}.");
+    }
+
+    /// <summary>Says why nothing, or not everything, of a reply was run.</summary>
+    public void AddRemarks(ModelReply reply, ReplyPlan plan)
+    {
+        if (string.IsNullOrWhiteSpace(reply.Text))
+        {
+            Add("Your reply was empty. Write code in a fence tagged `repl`.");
+        }
+        else if (plan.Cells.Count == 0)
+        {
+            Add(
+                "Nothing was run: your reply has no code in a fence tagged `repl`. Write code in such a fence; "
+                + "if the text of your reply is the answer, give it with `answer[\"content\"] = ...` and `answer[\"ready\"] = True` in one.");
+        }
+
+        foreach (var remark in plan.Remarks)
+        {
+            Add(remark);
+        }
     }
 
     public void Add(string remark)

@@ -17,7 +17,7 @@ internal interface IRunSink
 }
 
 /// <summary>Gives every content of a request the identity of its response and message.</summary>
-internal sealed class RunSink(string responseId, DateTimeOffset createdAt, ChannelWriter<ChatResponseUpdate>? channel) : IRunSink
+internal sealed class RunSink(string responseId, string? conversationId, DateTimeOffset createdAt, ChannelWriter<ChatResponseUpdate>? channel) : IRunSink
 {
     private readonly Lock _lock = new();
     private readonly List<ChatResponseUpdate> _updates = [];
@@ -35,6 +35,7 @@ internal sealed class RunSink(string responseId, DateTimeOffset createdAt, Chann
     {
         update.ResponseId = responseId;
         update.CreatedAt = createdAt;
+        update.ConversationId = conversationId;
         if (channel is not null)
         {
             channel.TryWrite(update);

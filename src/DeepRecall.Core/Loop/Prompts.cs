@@ -10,9 +10,12 @@ namespace DeepRecall.Loop;
 /// <summary>The messages that begin a run. They never change afterwards, so that a provider can cache them.</summary>
 internal static class Prompts
 {
+    private const string InstructionsToken = "{{instructions}}";
+
     private static readonly PromptTemplate System = PromptTemplate.Resource("system");
     private static readonly string LlmFunctions = Resources.Read("prompts/llm_functions.md").TrimEnd();
     private static readonly string RlmFunctions = Resources.Read("prompts/rlm_functions.md").TrimEnd();
+    private static readonly string SearchFunctions = Resources.Read("prompts/search_functions.md").TrimEnd();
 
     public static ChatMessage SystemMessage(RunScope scope, RlmRequest request, int depth, bool hasChildren)
     {
@@ -23,25 +26,51 @@ internal static class Prompts
             functions += $"\n  `model` is one of: {string.Join(", ", models)}; {scope.Router.DefaultAt(depth)} is the default.";
         }
 
-        return new ChatMessage(ChatRole.System, System.Fill(new Dictionary<string, string>(StringComparer.Ordinal)
+        if (scope.Options.SearchSource is not null)
+        {
+            functions += $"\n{SearchFunctions}";
+        }
+
+        return new ChatMessage(ChatRole.System, Template(scope.Options).Fill(new Dictionary<string, string>(StringComparer.Ordinal)
         {
             ["output_limit"] = scope.Options.MaxOutputChars.ToString("N0", CultureInfo.InvariantCulture),
             ["max_turns"] = scope.Options.MaxIterations.ToString(CultureInfo.InvariantCulture),
             ["environment"] = scope.Sandbox.Description,
             ["functions"] = functions,
             ["tools"] = Tools(request.Tools.Declarations),
-            ["instructions"] = request.Instructions is { } own ? $"\n## Instructions of the caller\n{own}" : string.Empty,
+            ["instructions"] = Instructions(scope.Options, request),
         }).TrimEnd());
     }
 
-    /// <summary>The first user message: what there is, the question, and the first turn's marker.</summary>
-    public static ChatMessage FirstMessage(RlmRequest request, IReadOnlyList<ContextRecord> contexts, int maxTurns)
+    private static PromptTemplate Template(DeepRecallOptions options) =>
+        options.SystemPrompt is not { } own ? System
+        : own.Contains(InstructionsToken, StringComparison.Ordinal) ? new PromptTemplate(own)
+        : new PromptTemplate($"{own}\n{InstructionsToken}"); // what the caller demands of the answer is not lost
+
+    private static string Instructions(DeepRecallOptions options, RlmRequest request)
     {
         var text = new StringBuilder();
-        foreach (var context in contexts)
+        Add("Instructions of the caller", string.Join("\n\n", new[] { options.Instructions, request.Instructions }.Where(part => !string.IsNullOrWhiteSpace(part))));
+        Add("The answer's form", request.Answer.Describe());
+        return text.ToString();
+
+        void Add(string title, string part)
+        {
+            if (part.Length > 0)
+            {
+                text.Append("\n## ").Append(title).Append('\n').Append(part);
+            }
+        }
+    }
+
+    /// <summary>The first user message: what there is, the question, and the first turn's marker.</summary>
+    public static ChatMessage FirstMessage(RlmRequest request, ReplSession repl, ReplTenancy tenancy, int maxTurns)
+    {
+        var text = new StringBuilder();
+        foreach (var context in repl.Contexts)
         {
             text.Append("- `").Append(context.Variable).Append('`');
-            if (context.Variable == "context_0")
+            if (context.Variable == repl.CurrentContext)
             {
                 text.Append(" (also `context`)");
             }
@@ -56,13 +85,15 @@ internal static class Prompts
             text.Append(context.Name is null ? "\n" : $": {context.Name}\n");
         }
 
-        if (request.HistoryCount > 0)
+        if (tenancy.HistoryCount > 0)
         {
-            text.Append(CultureInfo.InvariantCulture, $"- `history`: list, the {request.HistoryCount:N0} earlier messages of this conversation\n");
+            text.Append(CultureInfo.InvariantCulture, $"- `history`: list, the {tenancy.HistoryCount:N0} earlier messages of this conversation\n");
         }
 
+        AddConversation(text, tenancy);
+
         text.Append("\nQuestion:\n").Append(Excerpt.HeadAndTail(request.Question, RequestMapper.MaxShownQuestion)).Append('\n');
-        if (request.QuestionVariable is { } variable)
+        if (tenancy.QuestionVariable is { } variable)
         {
             text.Append("(The whole question is in `").Append(variable).Append("`.)\n");
         }
@@ -78,6 +109,30 @@ internal static class Prompts
 
     public static string TurnMarker(int turn, int maxTurns) =>
         turn == maxTurns ? $"Turn {turn} of {maxTurns}, the last one." : $"Turn {turn} of {maxTurns}.";
+
+    /// <summary>What the model is told after its last turn.</summary>
+    public static string LastTurnMarker(int maxTurns) => $"{TurnsAreUsed(maxTurns)} Reply now with your best final answer, as plain text without code.";
+
+    public static string TurnsAreUsed(int maxTurns) => $"All {maxTurns} turns are used.";
+
+    private static void AddConversation(StringBuilder text, ReplTenancy tenancy)
+    {
+        if (tenancy.EarlierRequests > 0)
+        {
+            var last = tenancy.EarlierRequests - 1;
+            text.Append("- `history_0`").Append(last > 0 ? $" to `history_{last}`" : string.Empty)
+                .Append(": list, all messages of each earlier request of this conversation in this REPL\n");
+        }
+
+        if (tenancy.Lost is { } lost)
+        {
+            text.Append(lost).Append('\n');
+        }
+        else if (tenancy.EarlierRequests > 0)
+        {
+            text.Append("Your variables of the earlier requests are there too: SHOW_VARS() lists them.\n");
+        }
+    }
 
     private static string Tools(IReadOnlyList<ToolDeclaration> tools)
     {

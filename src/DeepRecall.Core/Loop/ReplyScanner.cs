@@ -27,6 +27,17 @@ internal sealed class ReplyScanner
 
     public IReadOnlyList<ReplyBlock> Blocks => _blocks;
 
+    /// <summary>What a whole reply says; where it says nothing beside its blocks, the last of these that is closed and no code.</summary>
+    public static string SpokenOf(string reply)
+    {
+        var scanner = new ReplyScanner();
+        scanner.Append(reply);
+        scanner.Complete();
+        var spoken = scanner.Spoken.Trim();
+        return spoken.Length > 0 ? spoken
+            : scanner.Blocks.LastOrDefault(block => block.Closed && (block.Tag.Length == 0 || string.Equals(block.Tag, "json", StringComparison.OrdinalIgnoreCase)))?.Code ?? string.Empty;
+    }
+
     /// <summary>Takes the next piece of the reply.</summary>
     /// <returns>The prose that became known with it; it is the same, however the reply was cut into pieces.</returns>
     public string Append(string text)

@@ -1,7 +1,8 @@
+using System.Globalization;
 using DeepRecall.Budgets;
 using DeepRecall.Diagnostics;
-using DeepRecall.Repl;
 using DeepRecall.Request;
+using DeepRecall.Sessions;
 using DeepRecall.Subcalls;
 using DeepRecall.Trajectory;
 using Microsoft.Extensions.AI;
@@ -16,95 +17,95 @@ internal sealed class RlmLoop
     private readonly RootModel _model;
     private readonly string _runId;
     private readonly int _depth;
-    private readonly UsageTally _tally;
     private readonly SubcallDispatcher _subcalls;
-    private readonly List<ChatMessage> _messages = [];
-    private readonly List<TurnRecord> _turns = [];
-    private readonly long _started;
-    private ReplSession? _repl;
-    private int _cells;
-    private string? _partial;
+    private readonly ReplTenancy _tenancy;
+    private readonly Conversation _conversation = new();
+    private readonly Compactor _compactor;
+    private readonly RunLog _log;
+    private readonly CellRunner _cells;
+    private int _errors;
 
-    public RlmLoop(RunScope scope, RlmRequest request, IChatClient model, string runId, int depth, UsageTally tally)
+    public RlmLoop(RunScope scope, RlmRequest request, IChatClient model, ModelInfo info, string runId, int depth, UsageTally tally, ISessionLease? lease = null, string? conversationId = null)
     {
         _scope = scope;
         _request = request;
-        _model = new RootModel(scope, model, request.ModelOptions, isRoot: depth == 0);
+        _model = new RootModel(scope, model, info, request.ModelOptions, tally, isRoot: depth == 0);
         _runId = runId;
         _depth = depth;
-        _tally = tally;
         _subcalls = new SubcallDispatcher(scope, request, runId, depth, tally);
-        _started = scope.Time.GetTimestamp();
+        _log = new RunLog(scope, request, runId, depth, tally);
+        _tenancy = new ReplTenancy(scope, request, _subcalls, lease, conversationId);
+        _compactor = new Compactor(scope, _model, request.ModelOptions, _conversation);
+        _cells = new CellRunner(scope, request.Answer, _log, _subcalls, runId, depth);
     }
 
     private int MaxTurns => _scope.Options.MaxIterations;
 
-    /// <summary>Runs to the answer.</summary>
+    /// <summary>Runs to the answer, or to the limit that ends the run.</summary>
+    /// <param name="work">Cancelled when no more work may be done.</param>
+    /// <param name="end">Cancelled when everything must have ended.</param>
     /// <remarks>An exception that ends the run carries its trajectory.</remarks>
-    public async Task<RlmOutcome> RunAsync(CancellationToken cancellationToken)
+    public async Task<RlmOutcome> RunAsync(CancellationToken work, CancellationToken end)
     {
         Log.RunStarted(_scope.Logger, _runId, _depth, _scope.Sandbox.Name);
         try
         {
-            _repl = await StartReplAsync(cancellationToken).ConfigureAwait(false);
             try
             {
-                _messages.Add(Prompts.SystemMessage(_scope, _request, _depth, _subcalls.HasChildren));
-                _messages.Add(Prompts.FirstMessage(_request, _repl.Contexts, MaxTurns));
-                return await TakeTurnsAsync(cancellationToken).ConfigureAwait(false);
+                _log.Repl = await _tenancy.EnterAsync(work).ConfigureAwait(false);
+                if (_tenancy.Lost is { } lost)
+                {
+                    _log.AddNote(lost);
+                }
+
+                _conversation.Begin(
+                    Prompts.SystemMessage(_scope, _request, _depth, _subcalls.HasChildren),
+                    Prompts.FirstMessage(_request, _log.Repl, _tenancy, MaxTurns));
+                var outcome = await TakeTurnsAsync(work, end).ConfigureAwait(false);
+                await _tenancy.KeepAsync(_conversation, outcome.Answer, end).ConfigureAwait(false);
+                return outcome;
+            }
+            catch (Exception error) when (LimitOf(error) is not null)
+            {
+                var outcome = await EndAtLimitAsync(LimitOf(error)!, end).ConfigureAwait(false);
+                await _tenancy.KeepAsync(_conversation, outcome.Answer, end).ConfigureAwait(false);
+                return outcome;
             }
             finally
             {
-                await _repl.DisposeAsync().ConfigureAwait(false);
+                await _tenancy.LeaveAsync().ConfigureAwait(false);
                 await _subcalls.DrainAsync().ConfigureAwait(false);
             }
         }
         catch (Exception error)
         {
-            var reason = error is OperationCanceledException && cancellationToken.IsCancellationRequested ? StopReason.Cancelled : StopReason.Failed;
-            var trajectory = ToTrajectory(null, reason);
-            Log.RunEnded(_scope.Logger, _runId, _turns.Count, trajectory.Duration.TotalMilliseconds, reason);
-            error.Data[TrajectoryExtensions.Key] = trajectory;
+            _log.Fail(error, error is OperationCanceledException && end.IsCancellationRequested ? StopReason.Cancelled : StopReason.Failed);
             throw;
         }
     }
 
-    private Task<ReplSession> StartReplAsync(CancellationToken cancellationToken)
-    {
-        var options = _scope.Options;
-        var settings = new ReplSettings
-        {
-            OutputLimit = options.MaxOutputChars,
-            AnswerJson = _request.AnswerJson,
-            CellTimeout = options.CellTimeout,
-            InterruptGrace = options.InterruptGracePeriod,
-            StartTimeout = options.SandboxStartTimeout,
-            Functions = SubcallDispatcher.Functions,
-            Tools = _request.Tools.Declarations,
-        };
-        return ReplSession.StartAsync(
-            _scope.Sandbox, settings, _request.Contexts, _request.HistoryJson, _subcalls.CallAsync, _scope.Time, _scope.Logger, cancellationToken);
-    }
-
-    private async Task<RlmOutcome> TakeTurnsAsync(CancellationToken cancellationToken)
+    private async Task<RlmOutcome> TakeTurnsAsync(CancellationToken work, CancellationToken end)
     {
         for (var turn = 1; turn <= MaxTurns; turn++)
         {
-            var isLast = turn == MaxTurns;
-            if (await TakeTurnAsync(turn, isLast, cancellationToken).ConfigureAwait(false) is { } answer)
+            await CompactIfDueAsync(turn, work).ConfigureAwait(false);
+            if (await TakeTurnAsync(turn, turn == MaxTurns, work, end).ConfigureAwait(false) is { } answer)
             {
-                return End(answer, StopReason.Answered);
+                return _log.End(answer, StopReason.Answered);
             }
+
+            ThrowIfTooManyErrors();
         }
 
-        return End(await AskForAnswerAsync(cancellationToken).ConfigureAwait(false), StopReason.MaxIterations);
+        return await AskForAnswerAsync(work, end).ConfigureAwait(false);
     }
 
-    private async Task<string?> TakeTurnAsync(int turn, bool isLast, CancellationToken cancellationToken)
+    private async Task<string?> TakeTurnAsync(int turn, bool isLast, CancellationToken work, CancellationToken end)
     {
+        work.ThrowIfCancellationRequested();
         var started = _scope.Time.GetTimestamp();
         Begin(turn);
-        var reply = await AskAsync(turn, cancellationToken).ConfigureAwait(false);
+        var reply = await AskAsync(turn, work).ConfigureAwait(false);
         var plan = ReplyPlan.From(reply.Blocks, _scope.Options.CodeFences, cutOff: reply.FinishReason == ChatFinishReason.Length);
 
         // Recorded before its cells run, so that a run that ends in one of them still has the turn.
@@ -119,152 +120,136 @@ internal sealed class RlmLoop
             ModelDuration = reply.Duration,
             Duration = default,
         };
-        _turns.Add(record);
+        _log.Turns.Add(record);
 
         var feedback = new Feedback();
-        var answer = await RunCellsAsync(plan, cells, feedback, cancellationToken).ConfigureAwait(false)
-            ?? await TakeFinalTextAsync(reply, cells, feedback, cancellationToken).ConfigureAwait(false);
+        var answer = await _cells.RunAsync(plan, cells, feedback, work, end).ConfigureAwait(false)
+            ?? await _cells.TakeFinalTextAsync(reply, cells, feedback, work, end).ConfigureAwait(false);
+        _errors = cells.Count == 0 || cells.Any(cell => cell.Status != CellStatus.Ok) ? _errors + 1 : 0;
         string? told = null;
         if (answer is null)
         {
-            AddRemarks(reply, plan, feedback);
-            feedback.Add(isLast
-                ? $"All {MaxTurns} turns are used. Reply now with your best final answer, as plain text without code."
-                : Prompts.TurnMarker(turn + 1, MaxTurns));
+            feedback.AddRemarks(reply, plan);
+            feedback.Add(isLast ? Prompts.LastTurnMarker(MaxTurns) : Prompts.TurnMarker(turn + 1, MaxTurns));
             told = feedback.ToString().TrimEnd();
-            _messages.Add(new ChatMessage(ChatRole.Assistant, string.IsNullOrWhiteSpace(reply.Text) ? "(empty reply)" : reply.Text));
-            _messages.Add(new ChatMessage(ChatRole.User, told));
+            _conversation.AddTurn(string.IsNullOrWhiteSpace(reply.Text) ? "(empty reply)" : reply.Text, told);
         }
 
-        _turns[^1] = record with { Cells = [.. cells], Feedback = told, Duration = _scope.Time.GetElapsedTime(started) };
+        _log.Turns[^1] = record with { Cells = [.. cells], Feedback = told, Duration = _scope.Time.GetElapsedTime(started) };
         return answer;
     }
 
-    /// <summary>After the last turn: one more reply, which is the answer, or code that gives it, or as a last resort what is there.</summary>
-    private async Task<string> AskForAnswerAsync(CancellationToken cancellationToken)
+    private async Task<ModelReply> AskAsync(int turn, CancellationToken work)
     {
-        var answer = await TakeTurnAsync(MaxTurns + 1, isLast: true, cancellationToken).ConfigureAwait(false);
-        if (answer is not null)
+        ModelReply reply;
+        try
         {
-            return answer;
+            reply = await _model.AskAsync(_conversation.Messages, work).ConfigureAwait(false);
+        }
+        catch (Exception error) when (_scope.Options.CompactionThreshold is not null && _conversation.HasTurns && ContextLengthErrors.Is(error))
+        {
+            if (!await CompactAsync(turn, shorten: true, work).ConfigureAwait(false))
+            {
+                throw;
+            }
+
+            reply = await _model.AskAsync(_conversation.Messages, work).ConfigureAwait(false);
         }
 
-        var last = _turns[^1];
-        _turns[^1] = last with { Feedback = null };
-        var scanner = new ReplyScanner();
-        scanner.Append(last.Reply);
-        scanner.Complete();
-        var prose = NotBlank(scanner.Spoken.Trim());
-        return (last.Cells.Count == 0 ? prose ?? _partial : _partial ?? prose) ?? $"No answer was found within {MaxTurns} turns.";
-    }
-
-    private async Task<ModelReply> AskAsync(int turn, CancellationToken cancellationToken)
-    {
-        var reply = await _model.AskAsync(_messages, cancellationToken).ConfigureAwait(false);
-        _tally.Add(reply.Usage);
+        _compactor.Observe(reply.Usage);
         Log.Reply(_scope.Logger, _runId, turn, reply.Text);
         return reply;
     }
 
-    private async Task<string?> RunCellsAsync(ReplyPlan plan, List<CellRecord> cells, Feedback feedback, CancellationToken cancellationToken)
+    private async Task CompactIfDueAsync(int turn, CancellationToken work)
     {
-        for (var index = 0; index < plan.Cells.Count; index++)
+        if (_compactor.IsDue)
         {
-            var (record, result) = await RunCellAsync(plan.Cells[index], cells, cancellationToken).ConfigureAwait(false);
-            if (result.Ready)
+            await CompactAsync(turn, shorten: false, work).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<bool> CompactAsync(int turn, bool shorten, CancellationToken work)
+    {
+        if (await _compactor.CompactAsync(turn, shorten, work).ConfigureAwait(false) is not { } record)
+        {
+            return false;
+        }
+
+        _log.Compactions.Add(record);
+        _scope.Sink.WriteEvent(new CompactedEvent(_runId, _depth, record));
+        await _tenancy.ShowHistoryAsync(_conversation.Summarised, work).ConfigureAwait(false);
+        return true;
+    }
+
+    /// <summary>After the last turn: one more reply, which is the answer, or code that gives it, or as a last resort what is there.</summary>
+    private async Task<RlmOutcome> AskForAnswerAsync(CancellationToken work, CancellationToken end)
+    {
+        for (var turn = MaxTurns + 1; ; turn++)
+        {
+            await CompactIfDueAsync(turn, work).ConfigureAwait(false);
+            var repairs = _cells.Repairs;
+            if (await TakeTurnAsync(turn, isLast: true, work, end).ConfigureAwait(false) is { } answer)
             {
-                return result.Content ?? string.Empty;
+                return _log.End(answer, StopReason.MaxIterations, Prompts.TurnsAreUsed(MaxTurns));
             }
 
-            feedback.AddCell(record, result.Note, index + 1, plan.Cells.Count);
-            if (result.Status != CellStatus.Ok)
+            var last = _log.Turns[^1];
+            var found = last.Cells.Count == 0 ? NotBlank(ReplyScanner.SpokenOf(last.Reply)) ?? _log.Partial : _log.Partial ?? NotBlank(ReplyScanner.SpokenOf(last.Reply));
+            var feedback = new Feedback();
+            if (found is not null && _cells.Repairs == repairs && _cells.Take(found, feedback) is { } accepted)
             {
-                if (index + 1 < plan.Cells.Count)
-                {
-                    feedback.AddSkipped(index + 1, plan.Cells.Count, result.Status);
-                }
+                _log.Turns[^1] = last with { Feedback = null };
+                return _log.End(accepted, StopReason.MaxIterations, Prompts.TurnsAreUsed(MaxTurns));
+            }
 
-                break;
+            if (found is null || _cells.RepairsAreUsed)
+            {
+                _log.Turns[^1] = last with { Feedback = null };
+                var none = $"No answer was found within {MaxTurns} turns.";
+                return _log.End(found ?? none, found is null ? StopReason.MaxIterations : StopReason.MaxAnswerRepairs, Prompts.TurnsAreUsed(MaxTurns), hasAnswer: found is not null);
+            }
+
+            if (_cells.Repairs > repairs && feedback.ToString() is { Length: > 0 } remark)
+            {
+                _conversation.AddRemark(remark);
             }
         }
-
-        return null;
     }
 
-    private async Task<string?> TakeFinalTextAsync(ModelReply reply, List<CellRecord> cells, Feedback feedback, CancellationToken cancellationToken)
+    /// <summary>A limit ended the run: what there is of an answer, else what the model can still say, else a statement.</summary>
+    private async Task<RlmOutcome> EndAtLimitAsync(LimitException limit, CancellationToken end)
     {
-        if (!_scope.Options.AcceptFinalText || FinalText.TryFind(reply.Spoken) is not { } final)
+        Log.LimitHit(_scope.Logger, _runId, limit.Reason, _log.Turns.Count);
+        if (_log.Partial is null && _depth == 0 && limit.Reason != StopReason.MaxAnswerRepairs)
         {
-            return null;
+            _log.SetPartial(await ClosingQuestion.AskAsync(_scope, _model, _request, _log.Turns, end).ConfigureAwait(false));
         }
 
-        if (cells.Any(cell => cell.Status != CellStatus.Ok))
-        {
-            feedback.Add("Your final answer was not taken, because a block of the same reply failed.");
-            return null;
-        }
-
-        if (!final.IsVariable)
-        {
-            return final.Value;
-        }
-
-        var (record, result) = await RunCellAsync($"FINAL_VAR(\"{final.Value}\")", cells, cancellationToken).ConfigureAwait(false);
-        if (result.Ready)
-        {
-            return result.Content ?? string.Empty;
-        }
-
-        feedback.AddCell(record, result.Note, 1, 1);
-        return null;
+        return _log.Partial is { } partial
+            ? _log.End(partial, limit.Reason, limit.Message)
+            : _log.End($"No answer was found before the run was ended: {limit.Message}.", limit.Reason, limit.Message, hasAnswer: false);
     }
 
-    private async Task<(CellRecord Record, CellResult Result)> RunCellAsync(string code, List<CellRecord> cells, CancellationToken cancellationToken)
+    private LimitException? LimitOf(Exception error) => error switch
     {
-        var number = ++_cells;
-        _scope.Sink.WriteEvent(new CellStartedEvent(_runId, _depth, number, code));
-        var result = await _repl!.ExecuteAsync(
-            code,
-            text => _scope.Sink.WriteEvent(new CellOutputEvent(_runId, _depth, number, text)),
-            cancellationToken).ConfigureAwait(false);
-        await _subcalls.DrainAsync().ConfigureAwait(false);
-        _partial = NotBlank(result.Content) ?? _partial;
-        var record = new CellRecord
-        {
-            Number = number,
-            Code = code,
-            Status = result.Status,
-            Output = result.Output,
-            DroppedCharacters = result.Dropped,
-            Error = result.Error,
-            ErrorType = result.ErrorType,
-            Variables = result.Variables,
-            Subcalls = _subcalls.TakeRecords(),
-            Duration = result.Duration,
-            WaitDuration = result.Waited,
-        };
-        cells.Add(record);
-        Log.CellEnded(_scope.Logger, _runId, number, result.Status, result.Output);
-        _scope.Sink.WriteEvent(new CellCompletedEvent(_runId, _depth, record));
-        return (record, result);
-    }
+        LimitException limit => limit,
+        OperationCanceledException when _scope.Deadline.IsOver => new LimitException(
+            StopReason.MaxDuration,
+            string.Create(CultureInfo.InvariantCulture, $"the time for the request ({nameof(DeepRecallOptions.MaxDuration)}, {_scope.Options.MaxDuration?.TotalSeconds:0.###} seconds) is over")),
+        _ => null,
+    };
 
-    private static void AddRemarks(ModelReply reply, ReplyPlan plan, Feedback feedback)
+    private void ThrowIfTooManyErrors()
     {
-        if (string.IsNullOrWhiteSpace(reply.Text))
+        if (_errors >= _scope.Options.MaxConsecutiveErrors)
         {
-            feedback.Add("Your reply was empty. Write code in a fence tagged `repl`.");
-        }
-        else if (plan.Cells.Count == 0)
-        {
-            feedback.Add(
-                "Nothing was run: your reply has no code in a fence tagged `repl`. Write code in such a fence; "
-                + "if the text of your reply is the answer, give it with `answer[\"content\"] = ...` and `answer[\"ready\"] = True` in one.");
+            throw new LimitException(StopReason.MaxConsecutiveErrors, $"{_errors} turns in a row failed ({nameof(DeepRecallOptions.MaxConsecutiveErrors)})");
         }
 
-        foreach (var remark in plan.Remarks)
+        if (_cells.RepairsAreUsed)
         {
-            feedback.Add(remark);
+            throw new LimitException(StopReason.MaxAnswerRepairs, $"the answer was still not what it must be after {_scope.Options.MaxAnswerRepairs} repairs ({nameof(DeepRecallOptions.MaxAnswerRepairs)})");
         }
     }
 
@@ -278,33 +263,5 @@ internal sealed class RlmLoop
         _scope.Sink.WriteEvent(new TurnStartedEvent(_runId, _depth, turn, MaxTurns));
     }
 
-    private RlmOutcome End(string answer, StopReason reason)
-    {
-        var trajectory = ToTrajectory(answer, reason);
-        Log.RunEnded(_scope.Logger, _runId, _turns.Count, trajectory.Duration.TotalMilliseconds, reason);
-        _scope.Sink.WriteEvent(new AnswerEvent(_runId, _depth, answer, reason));
-        return new RlmOutcome(answer, reason, trajectory);
-    }
-
-    private RlmTrajectory ToTrajectory(string? answer, StopReason reason) => new()
-    {
-        RunId = _runId,
-        Depth = _depth,
-        Question = Excerpt.Head(_request.Question),
-        Environment = _scope.Sandbox.Name,
-        Contexts = [.. _repl?.Contexts ?? []],
-        Turns = [.. _turns],
-        Answer = answer,
-        PartialAnswer = answer is null ? _partial : null,
-        StopReason = reason,
-        Usage = _tally.Snapshot(),
-        ModelCalls = _tally.Calls,
-        Duration = _scope.Time.GetElapsedTime(_started),
-        Notes = [.. _repl?.Notes ?? []],
-    };
-
     private static string? NotBlank(string? text) => string.IsNullOrWhiteSpace(text) ? null : text;
 }
-
-/// <summary>How a run ended.</summary>
-internal sealed record RlmOutcome(string Answer, StopReason StopReason, RlmTrajectory Trajectory);

@@ -1,35 +1,57 @@
+using DeepRecall.Budgets;
 using Microsoft.Extensions.AI;
 
 namespace DeepRecall.Loop;
 
 /// <summary>The model of one run: asks it for a reply, streamed or whole, and reads the reply on the way.</summary>
-internal sealed class RootModel(RunScope scope, IChatClient client, ChatOptions? options, bool isRoot)
+internal sealed class RootModel(RunScope scope, IChatClient client, ModelInfo info, ChatOptions? options, UsageTally tally, bool isRoot)
 {
+    /// <summary>The model's window in tokens.</summary>
+    public int Window { get; } = info.ContextWindow ?? ModelWindows.Of(options?.ModelId ?? client.GetService<ChatClientMetadata>()?.DefaultModelId);
+
+    /// <summary>Asks for the reply of a turn.</summary>
     public async Task<ModelReply> AskAsync(IReadOnlyList<ChatMessage> messages, CancellationToken cancellationToken)
     {
         var started = scope.Time.GetTimestamp();
         var reader = new ReplyReader(isRoot ? scope.Sink : null);
-        var response = await scope.Limiter.CallModelAsync(
-            () => isRoot && scope.Sink.IsStreaming ? StreamAsync(messages, reader, cancellationToken) : GetAsync(messages, reader, cancellationToken),
+        var streams = isRoot && scope.Sink.IsStreaming;
+        var response = await scope.Meter.CallAsync(
+            info,
+            messages,
+            options,
+            tally,
+            (own, token) => streams ? StreamAsync(messages, own, reader, token) : GetAsync(messages, own, token),
             cancellationToken).ConfigureAwait(false);
+        if (!streams)
+        {
+            reader.Take(response.Response);
+        }
+
         return reader.Complete(response, scope.Time.GetElapsedTime(started));
     }
 
-    private async Task<ChatResponse?> GetAsync(IReadOnlyList<ChatMessage> messages, ReplyReader reader, CancellationToken cancellationToken)
+    /// <summary>Asks for a text that is no turn, such as a summary: nothing of it is shown.</summary>
+    /// <param name="messages">The prompt.</param>
+    /// <param name="ownOptions">The call's options.</param>
+    /// <param name="closing">Whether this is the last call, which may use what was kept for it.</param>
+    /// <param name="cancellationToken">Ends the wait.</param>
+    public async Task<ModelReply> AskAsideAsync(IReadOnlyList<ChatMessage> messages, ChatOptions? ownOptions, bool closing, CancellationToken cancellationToken)
     {
-        var response = await client.GetResponseAsync(messages, options?.Clone(), cancellationToken).WaitAsync(cancellationToken).ConfigureAwait(false);
-        foreach (var content in response?.Messages.SelectMany(message => message.Contents) ?? [])
-        {
-            reader.Take(content);
-        }
-
-        return response;
+        var started = scope.Time.GetTimestamp();
+        var reader = new ReplyReader(sink: null);
+        var response = await scope.Meter.CallAsync(
+            info, messages, ownOptions, tally, (own, token) => GetAsync(messages, own, token), cancellationToken, closing).ConfigureAwait(false);
+        reader.Take(response.Response);
+        return reader.Complete(response, scope.Time.GetElapsedTime(started));
     }
 
-    private async Task<ChatResponse?> StreamAsync(IReadOnlyList<ChatMessage> messages, ReplyReader reader, CancellationToken cancellationToken)
+    private async Task<ChatResponse?> GetAsync(IReadOnlyList<ChatMessage> messages, ChatOptions? own, CancellationToken cancellationToken) =>
+        await client.GetResponseAsync(messages, own, cancellationToken).ConfigureAwait(false);
+
+    private async Task<ChatResponse?> StreamAsync(IReadOnlyList<ChatMessage> messages, ChatOptions? own, ReplyReader reader, CancellationToken cancellationToken)
     {
         List<ChatResponseUpdate> updates = [];
-        var stream = client.GetStreamingResponseAsync(messages, options?.Clone(), cancellationToken).GetAsyncEnumerator(cancellationToken);
+        var stream = client.GetStreamingResponseAsync(messages, own, cancellationToken).GetAsyncEnumerator(cancellationToken);
         var abandoned = false;
         try
         {
@@ -75,6 +97,14 @@ internal sealed class ReplyReader(IRunSink? sink)
     private readonly ReplyScanner _scanner = new();
     private readonly System.Text.StringBuilder _text = new();
 
+    public void Take(ChatResponse? response)
+    {
+        foreach (var content in response?.Messages.SelectMany(message => message.Contents) ?? [])
+        {
+            Take(content);
+        }
+    }
+
     public void Take(AIContent content)
     {
         switch (content)
@@ -89,7 +119,7 @@ internal sealed class ReplyReader(IRunSink? sink)
         }
     }
 
-    public ModelReply Complete(ChatResponse? response, TimeSpan duration)
+    public ModelReply Complete(ModelResponse response, TimeSpan duration)
     {
         Tell(_scanner.Complete());
         return new ModelReply
@@ -97,9 +127,8 @@ internal sealed class ReplyReader(IRunSink? sink)
             Text = _text.ToString(),
             Spoken = _scanner.Spoken,
             Blocks = _scanner.Blocks,
-            Usage = response?.Usage,
-            FinishReason = response?.FinishReason,
-            ModelId = response?.ModelId,
+            Usage = response.Usage,
+            FinishReason = response.Response?.FinishReason,
             Duration = duration,
         };
     }
@@ -125,8 +154,6 @@ internal sealed record ModelReply
     public UsageDetails? Usage { get; init; }
 
     public ChatFinishReason? FinishReason { get; init; }
-
-    public string? ModelId { get; init; }
 
     public required TimeSpan Duration { get; init; }
 }

@@ -1,3 +1,4 @@
+using DeepRecall.Budgets;
 using DeepRecall.Sandboxing;
 using DeepRecall.Subcalls;
 using Microsoft.Extensions.Logging;
@@ -5,32 +6,45 @@ using Microsoft.Extensions.Logging;
 namespace DeepRecall.Loop;
 
 /// <summary>What all runs of one request share, the root's and its children's.</summary>
-internal sealed class RunScope(
-    DeepRecallOptions options,
-    ISandbox sandbox,
-    SubClientRouter router,
-    IRunSink sink,
-    TimeProvider time,
-    ILogger logger,
-    IServiceProvider? services)
+internal sealed class RunScope
 {
     private int _subcalls;
 
-    public DeepRecallOptions Options { get; } = options;
+    public RunScope(DeepRecallOptions options, SubClientRouter router, ModelInfo rootModel, IRunSink sink, RunDeadline deadline, TimeProvider time, ILogger logger, IServiceProvider? services)
+    {
+        Options = options;
+        Router = router;
+        Sink = sink;
+        Deadline = deadline;
+        Time = time;
+        Logger = logger;
+        Services = services;
+        Limiter = new SubcallLimiter(options.MaxConcurrentSubcalls, options.MaxDepth);
+        Ledger = new BudgetLedger(options, rootModel.Pricing);
+        Meter = new ModelMeter(options, Ledger, Limiter);
+    }
 
-    public ISandbox Sandbox { get; } = sandbox;
+    public DeepRecallOptions Options { get; }
 
-    public SubClientRouter Router { get; } = router;
+    public ISandbox Sandbox => Options.Sandbox!;
 
-    public SubcallLimiter Limiter { get; } = new(options.MaxConcurrentSubcalls, options.MaxDepth);
+    public SubClientRouter Router { get; }
 
-    public IRunSink Sink { get; } = sink;
+    public SubcallLimiter Limiter { get; }
 
-    public TimeProvider Time { get; } = time;
+    public BudgetLedger Ledger { get; }
 
-    public ILogger Logger { get; } = logger;
+    public ModelMeter Meter { get; }
 
-    public IServiceProvider? Services { get; } = services;
+    public RunDeadline Deadline { get; }
+
+    public IRunSink Sink { get; }
+
+    public TimeProvider Time { get; }
+
+    public ILogger Logger { get; }
+
+    public IServiceProvider? Services { get; }
 
     public int NextSubcall() => Interlocked.Increment(ref _subcalls);
 }

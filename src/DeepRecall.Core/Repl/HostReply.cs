@@ -11,6 +11,11 @@ internal abstract record HostReply
 
     public static HostReply Json(JsonElement value) => new JsonReply(value);
 
+    /// <summary>JSON as it stands; it was checked to be some.</summary>
+    public static HostReply RawJson(string json) => new RawReply(json);
+
+    public static HostReply All(IReadOnlyList<HostReply> values) => new ListReply(values);
+
     public abstract void Write(Utf8JsonWriter writer);
 
     private sealed record TextReply(string Value) : HostReply
@@ -35,5 +40,29 @@ internal abstract record HostReply
     private sealed record JsonReply(JsonElement Value) : HostReply
     {
         public override void Write(Utf8JsonWriter writer) => Value.WriteTo(writer);
+    }
+
+    private sealed record RawReply(string Value) : HostReply
+    {
+        // Written anew: JSON of a model may have line feeds, and a message is one line.
+        public override void Write(Utf8JsonWriter writer)
+        {
+            using var document = JsonDocument.Parse(Value, new JsonDocumentOptions { MaxDepth = ProtocolJson.MaxDepth });
+            document.RootElement.WriteTo(writer);
+        }
+    }
+
+    private sealed record ListReply(IReadOnlyList<HostReply> Values) : HostReply
+    {
+        public override void Write(Utf8JsonWriter writer)
+        {
+            writer.WriteStartArray();
+            foreach (var value in Values)
+            {
+                value.Write(writer);
+            }
+
+            writer.WriteEndArray();
+        }
     }
 }

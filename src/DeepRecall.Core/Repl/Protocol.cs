@@ -9,6 +9,7 @@ namespace DeepRecall.Repl;
 
 internal sealed record ReadyParams(string Nonce, int Pid, string Python);
 
+/// <summary>The parameters of <c>initialize</c>, and of <c>begin</c>, with which every later request begins.</summary>
 internal sealed record InitializeParams(
     int OutputLimit,
     int MaxMessageBytes,
@@ -27,11 +28,15 @@ internal sealed record ValueParams(
     string? Name = null,
     string? Text = null,
     string? Path = null,
-    long? Bytes = null);
+    long? Bytes = null,
+    bool? Current = null);
 
 internal sealed record ValueReport(string Type, long Length, long Characters, long Replaced);
 
-internal sealed record ExecuteParams(int Cell, string Code);
+/// <param name="Cell">The cell's number.</param>
+/// <param name="Code">Its code.</param>
+/// <param name="Reopen">Whether the answer, which was not taken, is not ready any more.</param>
+internal sealed record ExecuteParams(int Cell, string Code, bool? Reopen = null);
 
 internal sealed record ExecuteResult(
     string Status,

@@ -1,4 +1,4 @@
-using System.Text;
+using System.Text.Json;
 using DeepRecall.Diagnostics;
 using DeepRecall.Request;
 using DeepRecall.Sandboxing;
@@ -11,31 +11,26 @@ namespace DeepRecall.Repl;
 internal sealed class ReplSession : IAsyncDisposable
 {
     private readonly ISandbox _sandbox;
-    private readonly ReplSettings _settings;
-    private readonly IReadOnlyList<ContextSource> _contexts;
-    private readonly string? _historyJson;
-    private readonly Func<CallParams, CancellationToken, Task<HostReply>> _callHost;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly CellClock _clock;
-    private readonly List<ContextRecord> _contextRecords = [];
-    private readonly List<string> _notes = [];
+    private readonly ReplState _state = new();
+    private ReplSettings _settings;
+    private Func<CallParams, CancellationToken, Task<HostReply>> _callHost;
+    private CellClock _clock;
     private ReplWorker? _worker;
+    private bool _reopen;
+    private bool _inCell;
     private int _cells;
 
     private ReplSession(
         ISandbox sandbox,
         ReplSettings settings,
-        IReadOnlyList<ContextSource> contexts,
-        string? historyJson,
         Func<CallParams, CancellationToken, Task<HostReply>> callHost,
         TimeProvider time,
         ILogger logger)
     {
         _sandbox = sandbox;
         _settings = settings;
-        _contexts = contexts;
-        _historyJson = historyJson;
         _callHost = callHost;
         _time = time;
         _logger = logger;
@@ -43,10 +38,16 @@ internal sealed class ReplSession : IAsyncDisposable
     }
 
     /// <summary>The contexts as the REPL has them.</summary>
-    public IReadOnlyList<ContextRecord> Contexts => _contextRecords;
+    public IReadOnlyList<ContextRecord> Contexts => _state.Records;
+
+    /// <summary>How many contexts there are, those of earlier requests included.</summary>
+    public int ContextCount => _state.Count;
+
+    /// <summary>The variable that is <c>context</c> too.</summary>
+    public string CurrentContext => $"context_{_state.Current}";
 
     /// <summary>What was found while loading them.</summary>
-    public IReadOnlyList<string> Notes => _notes;
+    public IReadOnlyList<string> Notes => _state.Notes;
 
     /// <summary>Starts a REPL and loads its contexts.</summary>
     /// <exception cref="SandboxException">The sandbox could not be started.</exception>
@@ -61,9 +62,15 @@ internal sealed class ReplSession : IAsyncDisposable
         ILogger logger,
         CancellationToken cancellationToken)
     {
-        var session = new ReplSession(sandbox, settings, contexts, historyJson, callHost, time, logger);
+        var session = new ReplSession(sandbox, settings, callHost, time, logger);
         try
         {
+            session._state.Add(contexts, makeCurrent: true);
+            if (historyJson is not null)
+            {
+                await session.SetVariableAsync("history", historyJson, cancellationToken).ConfigureAwait(false);
+            }
+
             await session.StartWorkerAsync(cancellationToken).ConfigureAwait(false);
             return session;
         }
@@ -74,12 +81,71 @@ internal sealed class ReplSession : IAsyncDisposable
         }
     }
 
+    /// <summary>Begins a later request in the same REPL: with its own settings and functions, further contexts, and an answer that is not given yet.</summary>
+    /// <returns>How the worker ended, when it ended since the last request; its variables are lost then. Otherwise <see langword="null"/>.</returns>
+    /// <exception cref="SandboxException">The REPL was gone, and no fresh one could be started.</exception>
+    /// <exception cref="InvalidDataException">A context is not what it was said to be.</exception>
+    public async Task<string?> BeginAsync(
+        ReplSettings settings,
+        IReadOnlyList<ContextSource> contexts,
+        bool makeCurrent,
+        Func<CallParams, CancellationToken, Task<HostReply>> callHost,
+        CancellationToken cancellationToken)
+    {
+        _settings = settings;
+        _callHost = callHost;
+        _clock.Dispose();
+        _clock = new CellClock(_time, settings.CellTimeout);
+        _reopen = false;
+        _state.Add(contexts, makeCurrent);
+        var end = _worker is null ? "its last cell was ended with its request" : null;
+        if (_worker is { } worker)
+        {
+            end = await TryBeginAsync(worker, cancellationToken).ConfigureAwait(false);
+            if (end is null)
+            {
+                return null;
+            }
+
+            Log.ReplDied(_logger, _sandbox.Name, end);
+            await EndWorkerAsync().ConfigureAwait(false);
+        }
+
+        await StartWorkerAsync(cancellationToken).ConfigureAwait(false);
+        return end;
+    }
+
+    /// <summary>Sets a variable from JSON, also in a worker that replaces this one.</summary>
+    public Task SetVariableAsync(string name, string json, CancellationToken cancellationToken) =>
+        _state.SetAsync(_worker, name, json, cancellationToken);
+
+    /// <summary>The answer was not taken: it is not ready any more when the next cell begins.</summary>
+    public void ReopenAnswer() => _reopen = true;
+
+    /// <summary>Ends the request in which the REPL was: a cell that still runs is ended, and the REPL with it.</summary>
+    public async ValueTask LeaveAsync()
+    {
+        if (_inCell)
+        {
+            _inCell = false;
+            await EndWorkerAsync().ConfigureAwait(false);
+        }
+    }
+
     /// <summary>Runs a cell. Whatever the cell does is a result; only the host's own trouble is an exception.</summary>
     /// <param name="code">The code.</param>
     /// <param name="onOutput">Told what a cell prints while it still runs; called on any thread.</param>
-    /// <param name="cancellationToken">Ends the wait; the session must then be disposed, which ends the cell.</param>
+    /// <param name="cancellationToken">Ends the wait; the session must then be left or disposed, which ends the cell.</param>
     /// <exception cref="SandboxException">The REPL died and no fresh one could be started.</exception>
-    public async Task<CellResult> ExecuteAsync(string code, Action<string>? onOutput, CancellationToken cancellationToken)
+    public Task<CellResult> ExecuteAsync(string code, Action<string>? onOutput, CancellationToken cancellationToken) =>
+        ExecuteAsync(code, onOutput, CancellationToken.None, cancellationToken);
+
+    /// <inheritdoc cref="ExecuteAsync(string, Action{string}?, CancellationToken)" />
+    /// <param name="code">The code.</param>
+    /// <param name="onOutput">Told what a cell prints while it still runs; called on any thread.</param>
+    /// <param name="stop">Interrupts the cell, whose variables and answer are kept.</param>
+    /// <param name="cancellationToken">Ends the wait; the session must then be left or disposed, which ends the cell.</param>
+    public async Task<CellResult> ExecuteAsync(string code, Action<string>? onOutput, CancellationToken stop, CancellationToken cancellationToken)
     {
         if (_worker is null)
         {
@@ -87,8 +153,10 @@ internal sealed class ReplSession : IAsyncDisposable
         }
 
         var worker = _worker!;
-        using var cell = new RunningCell(++_cells, _settings, _clock, onOutput, cancellationToken);
-        var execution = worker.ExecuteAsync(cell, code);
+        using var cell = new RunningCell(++_cells, _settings, _clock, onOutput, stop, cancellationToken);
+        _inCell = true;
+        var execution = worker.ExecuteAsync(cell, code, _reopen);
+        _reopen = false;
         var overTime = false;
         try
         {
@@ -100,23 +168,25 @@ internal sealed class ReplSession : IAsyncDisposable
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {
                 overTime = true;
-                result = await InterruptAsync(worker, cell, execution, cancellationToken).ConfigureAwait(false);
+                var grace = stop.IsCancellationRequested && _settings.StopGrace < _settings.InterruptGrace ? _settings.StopGrace : _settings.InterruptGrace;
+                result = await InterruptAsync(worker, cell, execution, grace, cancellationToken).ConfigureAwait(false);
             }
 
-            return ToResult(result, cell, overTime);
+            _inCell = false;
+            return ToResult(result, cell, overTime, stop.IsCancellationRequested);
         }
         catch (WorkerGoneException)
         {
             var end = overTime
-                ? $"the cell did not stop when it was interrupted after its {_settings.CellTimeout.TotalSeconds:0.###} seconds, and was killed"
+                ? $"the cell did not stop when it was interrupted after {(stop.IsCancellationRequested ? "the request's time" : $"its {_settings.CellTimeout.TotalSeconds:0.###} seconds")}, and was killed"
                 : await worker.DescribeEndAsync().ConfigureAwait(false);
-            return await ReplaceAsync(cell, end, cancellationToken).ConfigureAwait(false);
+            return await ReplaceAsync(cell, end, stop, cancellationToken).ConfigureAwait(false);
         }
         catch (WorkerErrorException error)
         {
             // No cell does that: the worker itself failed, or code in the cell reached into it.
             await worker.KillAsync().ConfigureAwait(false);
-            return await ReplaceAsync(cell, $"its worker failed ({error.Message})", cancellationToken).ConfigureAwait(false);
+            return await ReplaceAsync(cell, $"its worker failed ({error.Message})", stop, cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
         {
@@ -135,12 +205,33 @@ internal sealed class ReplSession : IAsyncDisposable
     private static void Forget(Task task) =>
         _ = task.ContinueWith(static done => done.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted | TaskContinuationOptions.ExecuteSynchronously, TaskScheduler.Default);
 
-    private static string ToName(ContextFormat format) => format switch
+    /// <summary>Begins a request in a worker that lives on; otherwise says how it ended.</summary>
+    private async Task<string?> TryBeginAsync(ReplWorker worker, CancellationToken cancellationToken)
     {
-        ContextFormat.Json => "json",
-        ContextFormat.JsonLines => "jsonl",
-        _ => "text",
-    };
+        try
+        {
+            await SetUpAsync(worker, "begin", cancellationToken).WaitAsync(_settings.StartTimeout, _time, cancellationToken).ConfigureAwait(false);
+            await _state.LoadAsync(worker, cancellationToken).ConfigureAwait(false);
+            return null;
+        }
+        catch (TimeoutException)
+        {
+            return $"it did not answer within {_settings.StartTimeout.TotalSeconds:0.###} seconds";
+        }
+        catch (WorkerErrorException error)
+        {
+            return $"its worker failed ({error.Message})";
+        }
+        catch (WorkerGoneException)
+        {
+            return await worker.DescribeEndAsync().ConfigureAwait(false);
+        }
+        catch
+        {
+            _state.DropUnloaded();
+            throw;
+        }
+    }
 
     private async ValueTask EndWorkerAsync()
     {
@@ -150,14 +241,14 @@ internal sealed class ReplSession : IAsyncDisposable
         }
     }
 
-    private async Task<ExecuteResult> InterruptAsync(ReplWorker worker, RunningCell cell, Task<ExecuteResult> execution, CancellationToken cancellationToken)
+    private async Task<ExecuteResult> InterruptAsync(ReplWorker worker, RunningCell cell, Task<ExecuteResult> execution, TimeSpan grace, CancellationToken cancellationToken)
     {
         // The answers to the cell's calls come first, so that a cell that waits for one is free to be interrupted.
         cell.CancelCalls();
         await worker.InterruptAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            return await execution.WaitAsync(_settings.InterruptGrace, _time, cancellationToken).ConfigureAwait(false);
+            return await execution.WaitAsync(grace, _time, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -166,27 +257,35 @@ internal sealed class ReplSession : IAsyncDisposable
         }
     }
 
-    private async Task<CellResult> ReplaceAsync(RunningCell cell, string end, CancellationToken cancellationToken)
+    private async Task<CellResult> ReplaceAsync(RunningCell cell, string end, CancellationToken stop, CancellationToken cancellationToken)
     {
         Log.ReplDied(_logger, _sandbox.Name, end);
         var (elapsed, waited) = cell.Clock.Stop();
+        _inCell = false;
         await EndWorkerAsync().ConfigureAwait(false);
-        await StartWorkerAsync(cancellationToken).ConfigureAwait(false);
+        var error = $"The REPL died: {end}; its variables are lost.";
+        if (!stop.IsCancellationRequested)
+        {
+            await StartWorkerAsync(cancellationToken).ConfigureAwait(false);
+            error += " A fresh REPL was started, with the context loaded again.";
+        }
+
         return new CellResult
         {
             Status = CellStatus.Died,
             Output = cell.Output,
-            Error = $"The REPL died: {end}; its variables are lost. A fresh REPL was started, with the context loaded again.",
+            Error = error,
             Duration = elapsed,
             Waited = waited,
         };
     }
 
-    private CellResult ToResult(ExecuteResult result, RunningCell cell, bool overTime)
+    private CellResult ToResult(ExecuteResult result, RunningCell cell, bool overTime, bool stopped)
     {
         var (status, error) = result.Status switch
         {
             "ok" => (CellStatus.Ok, null),
+            "interrupted" when stopped => (CellStatus.Interrupted, "Interrupted: the request's time is over. Its variables are kept."),
             "interrupted" when overTime => (CellStatus.Interrupted, $"Interrupted: the cell ran over its {_settings.CellTimeout.TotalSeconds:0.###} seconds of computing time. Its variables are kept."),
             "interrupted" => (CellStatus.Interrupted, "KeyboardInterrupt"),
             _ => (CellStatus.Error, result.Error?.Text ?? "the cell failed"),
@@ -216,13 +315,8 @@ internal sealed class ReplSession : IAsyncDisposable
         try
         {
             var started = _time.GetTimestamp();
-            worker = await ReplWorker.StartAsync(_sandbox, _callHost, linked.Token).ConfigureAwait(false);
-            await worker.RequestAsync(
-                "initialize",
-                new InitializeParams(_settings.OutputLimit, ReplSettings.MaxMessageBytes, _settings.AnswerJson, _settings.Functions, _settings.Tools),
-                ProtocolJson.Default.InitializeParams,
-                ProtocolJson.Default.JsonElement,
-                linked.Token).ConfigureAwait(false);
+            worker = await ReplWorker.StartAsync(_sandbox, (call, token) => _callHost(call, token), linked.Token).ConfigureAwait(false);
+            await SetUpAsync(worker, "initialize", linked.Token).ConfigureAwait(false);
             Log.ReplStarted(_logger, _sandbox.Name, _time.GetElapsedTime(started).TotalMilliseconds);
         }
         catch (Exception error)
@@ -248,7 +342,8 @@ internal sealed class ReplSession : IAsyncDisposable
         _worker = worker;
         try
         {
-            await LoadAsync(worker, cancellationToken).ConfigureAwait(false);
+            _state.Reset();
+            await _state.LoadAsync(worker, cancellationToken).ConfigureAwait(false);
         }
         catch (Exception error)
         {
@@ -262,72 +357,11 @@ internal sealed class ReplSession : IAsyncDisposable
         }
     }
 
-    private async Task LoadAsync(ReplWorker worker, CancellationToken cancellationToken)
-    {
-        _contextRecords.Clear();
-        _notes.Clear();
-        for (var index = 0; index < _contexts.Count; index++)
-        {
-            var source = _contexts[index];
-            var variable = $"context_{index}";
-            long replaced = 0;
-            ValueParams value;
-            if (source.Inline is { } text)
-            {
-                value = new ValueParams(ToName(source.Format), Index: index, Text: text);
-            }
-            else
-            {
-                long bytes = 0;
-                var path = await worker.UploadAsync(
-                    variable,
-                    async (stream, token) =>
-                    {
-                        var counting = new CountingStream(stream);
-                        replaced = await source.WriteAsync(counting, token).ConfigureAwait(false);
-                        bytes = counting.Count;
-                    },
-                    cancellationToken).ConfigureAwait(false);
-                value = new ValueParams(ToName(source.Format), Index: index, Path: path, Bytes: bytes);
-            }
-
-            var report = await SetAsync(worker, "set_context", value, source.Name ?? variable, cancellationToken).ConfigureAwait(false);
-            _contextRecords.Add(new ContextRecord(variable, source.Name, report.Type, report.Length, report.Characters));
-            if (replaced > 0)
-            {
-                _notes.Add($"{source.Name ?? variable}: {replaced:N0} lone surrogates, which UTF-8 cannot hold, were replaced by U+FFFD.");
-            }
-
-            if (report.Replaced > 0)
-            {
-                _notes.Add($"{source.Name ?? variable}: {report.Replaced:N0} byte sequences are not UTF-8 and were replaced by U+FFFD.");
-            }
-        }
-
-        if (_historyJson is not null)
-        {
-            await LoadHistoryAsync(worker, _historyJson, cancellationToken).ConfigureAwait(false);
-        }
-    }
-
-    private static async Task LoadHistoryAsync(ReplWorker worker, string json, CancellationToken cancellationToken)
-    {
-        var path = await worker.UploadAsync(
-            "history",
-            async (stream, token) => await stream.WriteAsync(Encoding.UTF8.GetBytes(json), token).ConfigureAwait(false),
-            cancellationToken).ConfigureAwait(false);
-        await SetAsync(worker, "set_variable", new ValueParams("json", Name: "history", Path: path), "history", cancellationToken).ConfigureAwait(false);
-    }
-
-    private static async Task<ValueReport> SetAsync(ReplWorker worker, string method, ValueParams value, string name, CancellationToken cancellationToken)
-    {
-        try
-        {
-            return await worker.RequestAsync(method, value, ProtocolJson.Default.ValueParams, ProtocolJson.Default.ValueReport, cancellationToken).ConfigureAwait(false);
-        }
-        catch (WorkerErrorException error)
-        {
-            throw new InvalidDataException($"The context '{name}' could not be loaded: {error.Message}", error);
-        }
-    }
+    private Task<JsonElement> SetUpAsync(ReplWorker worker, string method, CancellationToken cancellationToken) =>
+        worker.RequestAsync(
+            method,
+            new InitializeParams(_settings.OutputLimit, ReplSettings.MaxMessageBytes, _settings.AnswerJson, _settings.Functions, _settings.Tools),
+            ProtocolJson.Default.InitializeParams,
+            ProtocolJson.Default.JsonElement,
+            cancellationToken);
 }

@@ -14,6 +14,9 @@ internal sealed record ReplSettings
 
     public required TimeSpan InterruptGrace { get; init; }
 
+    /// <summary>How long a cell has to stop when the request's time is over, if that is less than <see cref="InterruptGrace"/>.</summary>
+    public TimeSpan StopGrace { get; init; } = TimeSpan.MaxValue;
+
     public required TimeSpan StartTimeout { get; init; }
 
     /// <summary>The query functions that the REPL has.</summary>

@@ -90,14 +90,14 @@ internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
         _process.UploadAsync(name, write, cancellationToken);
 
     /// <summary>Runs code as <paramref name="cell"/>, whose calls and output come while it runs.</summary>
-    public async Task<ExecuteResult> ExecuteAsync(RunningCell cell, string code)
+    public async Task<ExecuteResult> ExecuteAsync(RunningCell cell, string code, bool reopen)
     {
         _cell = cell;
         try
         {
             return await RequestAsync(
                 "execute",
-                new ExecuteParams(cell.Number, code),
+                new ExecuteParams(cell.Number, code, reopen ? true : null),
                 ProtocolJson.Default.ExecuteParams,
                 ProtocolJson.Default.ExecuteResult,
                 CancellationToken.None).ConfigureAwait(false);

@@ -12,12 +12,12 @@ internal sealed class RunningCell : IDisposable
     private readonly StringBuilder _output = new();
     private readonly Lock _lock = new();
 
-    public RunningCell(int number, ReplSettings settings, CellClock clock, Action<string>? onOutput, CancellationToken cancellationToken)
+    public RunningCell(int number, ReplSettings settings, CellClock clock, Action<string>? onOutput, CancellationToken stop, CancellationToken cancellationToken)
     {
         Number = number;
         _onOutput = onOutput;
         _outputLimit = settings.OutputLimit;
-        _expired = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        _expired = CancellationTokenSource.CreateLinkedTokenSource(stop, cancellationToken);
         _calls = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
         CallsToken = _calls.Token;
         Clock = clock;
@@ -28,7 +28,7 @@ internal sealed class RunningCell : IDisposable
 
     public CellClock Clock { get; }
 
-    /// <summary>Cancelled when the cell's time is over, or the request is cancelled.</summary>
+    /// <summary>Cancelled when the cell's time or the request's is over, or the request is cancelled.</summary>
     public CancellationToken Expired => _expired.Token;
 
     /// <summary>Cancelled when the cell is over, however it ended.</summary>

@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using DeepRecall.Answers;
 using DeepRecall.Repl;
 using Microsoft.Extensions.AI;
 
@@ -13,9 +14,8 @@ internal static class RequestMapper
 
     /// <exception cref="ArgumentException">The messages hold no question, or a message or tool is not usable.</exception>
     /// <exception cref="FileNotFoundException">A context file is gone.</exception>
-    public static RlmRequest Map(IEnumerable<ChatMessage> messages, ChatOptions? options)
+    public static RlmRequest Map(IReadOnlyList<ChatMessage> messages, ChatOptions? options, ISet<string> approvedTools)
     {
-        ArgumentNullException.ThrowIfNull(messages);
         var all = messages.ToArray();
         Check(all);
 
@@ -33,33 +33,36 @@ internal static class RequestMapper
 
         var contexts = all.SelectMany(message => message.Contents).Select(ToContext).OfType<ContextSource>().ToList();
         var earlier = all[..last].Concat(all[(last + 1)..]).Where(IsSpoken).ToArray();
-        string? questionVariable = null;
-        if (contexts.Count == 0)
+        var isConversation = contexts.Count == 0;
+        int? questionIndex = question.Length > MaxShownQuestion ? contexts.Count : null;
+        if (isConversation)
         {
             contexts.Add(ToConversation(all, earlier, question));
-            questionVariable = "context";
         }
-        else if (question.Length > MaxShownQuestion)
+        else if (questionIndex is not null)
         {
-            questionVariable = $"context_{contexts.Count}";
-            contexts.Add(new TextSource(question, ContextFormat.Text, "the question"));
+            contexts.Add(ToContext(question));
         }
 
         contexts.ForEach(context => context.EnsureReadable());
         return new RlmRequest
         {
             Question = question,
-            QuestionVariable = question.Length > MaxShownQuestion ? questionVariable : null,
+            QuestionIndex = questionIndex,
             Attachments = [.. all[last].Contents.Where(content => content is not TextContent && ToContext(content) is null && content is DataContent or UriContent)],
             Contexts = contexts,
+            ContextIsConversation = isConversation,
             HistoryJson = earlier.Length > 0 ? ToJson(earlier) : null,
             HistoryCount = earlier.Length,
             Instructions = Instructions(all, options),
-            Tools = ToolSet.From(options?.Tools),
-            AnswerJson = options?.ResponseFormat is ChatResponseFormatJson,
+            Tools = ToolSet.From(options?.Tools, approvedTools),
+            Answer = AnswerFormat.From(options?.ResponseFormat),
             ModelOptions = ToModelOptions(options),
         };
     }
+
+    /// <summary>The question as a context, when it is too long to be shown whole.</summary>
+    public static ContextSource ToContext(string question) => new TextSource(question, ContextFormat.Text, "the question");
 
     private static void Check(ChatMessage[] messages)
     {
@@ -145,10 +148,12 @@ internal static class RequestMapper
         copy.AllowMultipleToolCalls = null;
         copy.ResponseFormat = null;
         copy.ConversationId = null;
+        DeepRecallChatOptionsExtensions.RemoveFrom(copy);
         return copy;
     }
 
-    private static string ToJson(IEnumerable<ChatMessage> messages)
+    /// <summary>Messages as a JSON array of objects with role and content.</summary>
+    public static string ToJson(IEnumerable<ChatMessage> messages)
     {
         using var buffer = new MemoryStream();
         using (var writer = new Utf8JsonWriter(buffer, ProtocolJson.WriterOptions))

@@ -15,9 +15,29 @@ internal sealed class ToolSet
 
     public IReadOnlyList<ToolDeclaration> Declarations { get; }
 
+    /// <summary>The tools that child runs have.</summary>
+    /// <param name="granted">Their names, the caller's or Python's; <see langword="null"/> for all.</param>
+    public ToolSet ForChildren(ISet<string>? granted)
+    {
+        if (granted is null)
+        {
+            return this;
+        }
+
+        var set = new ToolSet([.. Declarations.Where(tool => granted.Contains(tool.Name) || granted.Contains(_tools[tool.Name].Function.Name))]);
+        foreach (var tool in set.Declarations)
+        {
+            set._tools.Add(tool.Name, _tools[tool.Name]);
+        }
+
+        return set;
+    }
+
     /// <summary>Takes the tools of a request.</summary>
+    /// <param name="tools">The tools.</param>
+    /// <param name="approved">The names of those that need approval and have it.</param>
     /// <exception cref="ArgumentException">A tool cannot be a Python function; all problems are named.</exception>
-    public static ToolSet From(IEnumerable<AITool>? tools)
+    public static ToolSet From(IEnumerable<AITool>? tools, ISet<string> approved)
     {
         List<ToolDeclaration> declarations = [];
         List<string> problems = [];
@@ -34,9 +54,9 @@ internal sealed class ToolSet
                 continue;
             }
 
-            if (function.GetService<ApprovalRequiredAIFunction>() is not null)
+            if (function.GetService<ApprovalRequiredAIFunction>() is not null && !approved.Contains(function.Name))
             {
-                problems.Add($"'{function.Name}' needs approval, and code in the REPL cannot ask for it");
+                problems.Add($"'{function.Name}' needs approval, and code in the REPL cannot ask for it; name it in {nameof(DeepRecallOptions)}.{nameof(DeepRecallOptions.ApprovedTools)} to grant it");
                 continue;
             }
 

@@ -53,6 +53,12 @@ public sealed record SubcallStartedEvent(string RunId, int Depth, int Number, st
 /// <param name="Subcall">What it did.</param>
 public sealed record SubcallCompletedEvent(string RunId, int Depth, SubcallRecord Subcall) : DeepRecallEvent(RunId, Depth);
 
+/// <summary>A run's conversation was summarised, because it came near the end of its model's window.</summary>
+/// <param name="RunId">The run it happened in.</param>
+/// <param name="Depth">That run's depth.</param>
+/// <param name="Compaction">What was done.</param>
+public sealed record CompactedEvent(string RunId, int Depth, CompactionRecord Compaction) : DeepRecallEvent(RunId, Depth);
+
 /// <summary>A run has its answer.</summary>
 /// <param name="RunId">The run it happened in.</param>
 /// <param name="Depth">That run's depth.</param>

@@ -24,6 +24,9 @@ public sealed record RlmTrajectory
     /// <summary>Gets the turns, in order. A reply asked for after the last turn is one more.</summary>
     public required IReadOnlyList<TurnRecord> Turns { get; init; }
 
+    /// <summary>Gets how often, and when, the conversation was summarised to fit the model's window.</summary>
+    public IReadOnlyList<CompactionRecord> Compactions { get; init; } = [];
+
     /// <summary>Gets the answer, or <see langword="null"/> when there is none.</summary>
     public string? Answer { get; init; }
 
@@ -32,6 +35,9 @@ public sealed record RlmTrajectory
 
     /// <summary>Gets why the run ended.</summary>
     public required StopReason StopReason { get; init; }
+
+    /// <summary>Gets what was left and what was asked for when a limit ended the run; <see langword="null"/> when none did.</summary>
+    public string? StopDetail { get; init; }
 
     /// <summary>Gets the tokens of every model call below this run, its own and those of sub-calls at any depth.</summary>
     public required UsageDetails Usage { get; init; }
@@ -61,7 +67,30 @@ public enum StopReason
 
     /// <summary>An exception ended the run.</summary>
     Failed,
+
+    /// <summary>The tokens of the request (<see cref="DeepRecallOptions.MaxTokens"/>) did not allow the next call.</summary>
+    MaxTokens,
+
+    /// <summary>The money of the request (<see cref="DeepRecallOptions.MaxCostUsd"/>) did not allow the next call.</summary>
+    MaxCost,
+
+    /// <summary>The time of the request (<see cref="DeepRecallOptions.MaxDuration"/>) was over.</summary>
+    MaxDuration,
+
+    /// <summary>Too many turns in a row failed (<see cref="DeepRecallOptions.MaxConsecutiveErrors"/>).</summary>
+    MaxConsecutiveErrors,
+
+    /// <summary>The answer was not the JSON that was asked for, also after the repairs (<see cref="DeepRecallOptions.MaxAnswerRepairs"/>).</summary>
+    MaxAnswerRepairs,
 }
+
+/// <summary>A summary that took the place of a run's turns.</summary>
+/// <param name="BeforeTurn">The turn that came next.</param>
+/// <param name="TokensBefore">About how many tokens of its window the model had used.</param>
+/// <param name="Summary">The summary.</param>
+/// <param name="Usage">What it took to write it.</param>
+/// <param name="Duration">How long that took.</param>
+public sealed record CompactionRecord(int BeforeTurn, long TokensBefore, string Summary, UsageDetails? Usage, TimeSpan Duration);
 
 /// <summary>A context as the REPL had it.</summary>
 /// <param name="Variable">The variable's name, for example <c>context_0</c>.</param>

@@ -2,7 +2,7 @@
 
 The protocol is JSON-RPC 2.0, one message per line, in UTF-8; both sides may call.
 
-host -> worker   initialize, set_context, set_variable, execute, shutdown; notifications interrupt, resume
+host -> worker   initialize, begin, set_context, set_variable, execute, shutdown; notifications interrupt, resume
 worker -> host   call (a host function); notifications ready, output
 
 The worker writes nothing but messages to the stream it was started with: before anything else it moves that
@@ -585,22 +585,34 @@ def query_functions(call: Callable[[str, Message], Any]) -> dict[str, Callable[.
         """Asks a sub-model many prompts at once; the answers are in the order of the prompts."""
         return ask_each("llm_query_batched", prompts, {"model": model})
 
-    def rlm_query(prompt: str, context: Any = None, model: Optional[str] = None) -> str:
-        """Hands a whole task to a child with a REPL of its own; context (default: the prompt) becomes its `context`."""
-        return ask("rlm_query", {"prompt": prompt, "context": context, "model": model})
+    def rlm_query(
+        prompt: str, context: Any = None, model: Optional[str] = None, schema: Optional[Message] = None
+    ) -> Any:
+        """Hands a whole task to a child with a REPL of its own; context (default: the prompt) becomes its `context`.
+
+        With a JSON Schema the answer is checked against it and comes back as a Python value.
+        """
+        return ask("rlm_query", {"prompt": prompt, "context": context, "model": model, "schema": schema})
 
     def rlm_query_batched(
-        prompts: "list[str]", contexts: Optional["list[Any]"] = None, model: Optional[str] = None
-    ) -> "list[str]":
+        prompts: "list[str]",
+        contexts: Optional["list[Any]"] = None,
+        model: Optional[str] = None,
+        schema: Optional[Message] = None,
+    ) -> "list[Any]":
         """Runs many children at once; contexts, when given, has one entry for each prompt."""
         if contexts is not None:
             try:
                 contexts = list(contexts)
             except TypeError:
                 return [_failed(f"contexts must be a list, not {type(contexts).__name__}")]
-        return ask_each("rlm_query_batched", prompts, {"contexts": contexts, "model": model})
+        return ask_each("rlm_query_batched", prompts, {"contexts": contexts, "model": model, "schema": schema})
 
-    functions = (llm_query, llm_query_batched, rlm_query, rlm_query_batched)
+    def search_db(query: str, top_k: int = 5, filters: Optional[Message] = None) -> "list[Message]":
+        """Searches the database; returns dicts with content, score, id and metadata, the best first."""
+        return call("search_db", {"query": query, "top_k": top_k, "filters": filters})
+
+    functions = (llm_query, llm_query_batched, rlm_query, rlm_query_batched, search_db)
     return {function.__name__: function for function in functions}
 
 
@@ -665,6 +677,15 @@ class Namespace:
     def declare(self, name: str, value: Any) -> None:
         self.scaffold[name] = value
         self.names[name] = value
+
+    def forget(self, name: str) -> None:
+        self.scaffold.pop(name, None)
+        self.names.pop(name, None)
+
+    def begin(self) -> None:
+        """A new request: nothing is answered yet."""
+        self.answer = {"content": "", "ready": False}
+        self.declare("answer", self.answer)
 
     def restore(self) -> Optional[str]:
         """Puts the host's names back, whatever a cell made of them; an answer that is a dict is the new answer."""
@@ -743,9 +764,11 @@ class Session:
         self.forked = False
         self.answer_json = False
         self.output_limit = 20_000
+        self.functions: list[str] = []
         self.excepthook = threading.excepthook
         self.methods: dict[str, Callable[[Message], Message]] = {
             "initialize": self.initialize,
+            "begin": self.begin,
             "set_context": self.set_context,
             "set_variable": self.set_variable,
             "execute": self.execute,
@@ -828,21 +851,28 @@ class Session:
         return reply
 
     def initialize(self, params: Message) -> Message:
-        self.output_limit = params["output_limit"]
         self.channel.max_message_bytes = params["max_message_bytes"]
+        return self.begin(params)
+
+    def begin(self, params: Message) -> Message:
+        """Begins a request, the first one or a later one: its functions, and an answer that is not given yet."""
+        self.output_limit = params["output_limit"]
         self.answer_json = params["answer_json"]
+        for name in self.functions:
+            self.namespace.forget(name)
         queries = query_functions(self.channel.call)
-        for name in params["functions"]:
-            self.namespace.declare(name, queries[name])
-        for tool in params["tools"]:
-            self.namespace.declare(tool["name"], tool_function(self.channel.call, tool))
+        found = {name: queries[name] for name in params["functions"]}
+        found.update((tool["name"], tool_function(self.channel.call, tool)) for tool in params["tools"])
+        self.functions = list(found)
+        for name, function in found.items():
+            self.namespace.declare(name, function)
+        self.namespace.begin()
         return {}
 
     def set_context(self, params: Message) -> Message:
-        index = params["index"]
         value, report = load(params)
-        self.namespace.declare(f"context_{index}", value)
-        if index == 0:
+        self.namespace.declare(f"context_{params['index']}", value)
+        if params.get("current"):
             self.namespace.declare("context", value)
         return report
 
@@ -853,6 +883,8 @@ class Session:
 
     def execute(self, params: Message) -> Message:
         self.gate.install()
+        if params.get("reopen"):
+            self.namespace.answer["ready"] = False
         self.capture.begin(params["cell"], self.output_limit)
         status, error = "ok", None
         try:

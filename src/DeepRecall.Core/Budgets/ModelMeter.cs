@@ -1,0 +1,120 @@
+using DeepRecall.Subcalls;
+using Microsoft.Extensions.AI;
+
+namespace DeepRecall.Budgets;
+
+/// <summary>Makes the model calls of a request: within the limiter, reserved in the ledger, and counted.</summary>
+internal sealed class ModelMeter(DeepRecallOptions options, BudgetLedger ledger, SubcallLimiter limiter)
+{
+    private readonly TokenBound _bound = new(options.CountTokens);
+
+    /// <summary>Calls a model.</summary>
+    /// <param name="model">What is known of it.</param>
+    /// <param name="messages">The prompt.</param>
+    /// <param name="chatOptions">The call's options; they are copied.</param>
+    /// <param name="tally">Where its usage is counted.</param>
+    /// <param name="call">The call itself, with the options that it must use.</param>
+    /// <param name="cancellationToken">Ends the wait; a call that does not heed it is left behind, and counted when it ends after all.</param>
+    /// <param name="closing">Whether this is the last call, which may use what was kept for it.</param>
+    /// <exception cref="LimitException">The budget does not allow the call.</exception>
+    public Task<ModelResponse> CallAsync(
+        ModelInfo model,
+        IReadOnlyList<ChatMessage> messages,
+        ChatOptions? chatOptions,
+        UsageTally tally,
+        Func<ChatOptions?, CancellationToken, Task<ChatResponse?>> call,
+        CancellationToken cancellationToken,
+        bool closing = false) =>
+        limiter.CallModelAsync(
+            async () =>
+            {
+                var own = chatOptions?.Clone();
+                var held = ledger.IsMetered ? await ReserveAsync(model, messages, own, closing, cancellationToken).ConfigureAwait(false) : null;
+                if (held is not null)
+                {
+                    own ??= new ChatOptions();
+                    own.MaxOutputTokens = held.Output;
+                }
+
+                var running = RunAsync(() => call(own, cancellationToken), model, messages, tally, held, cancellationToken);
+                return await running.WaitAsync(cancellationToken).ConfigureAwait(false);
+            },
+            cancellationToken);
+
+    private async Task<BudgetLedger.Reservation> ReserveAsync(ModelInfo model, IReadOnlyList<ChatMessage> messages, ChatOptions? own, bool closing, CancellationToken cancellationToken)
+    {
+        var output = own?.MaxOutputTokens ?? model.MaxOutputTokens ?? options.BudgetedOutputTokens;
+        return await ledger.ReserveAsync(_bound.Of(messages, own), Math.Max(1, output), model.Pricing, closing, cancellationToken).ConfigureAwait(false);
+    }
+
+    private async Task<ModelResponse> RunAsync(
+        Func<Task<ChatResponse?>> call,
+        ModelInfo model,
+        IReadOnlyList<ChatMessage> messages,
+        UsageTally tally,
+        BudgetLedger.Reservation? held,
+        CancellationToken cancellationToken)
+    {
+        ChatResponse? response;
+        try
+        {
+            response = await call().ConfigureAwait(false);
+        }
+        catch (Exception)
+        {
+            // What a cancelled call had taken until then is not known; one that failed took nothing.
+            if (cancellationToken.IsCancellationRequested)
+            {
+                held?.Keep();
+            }
+            else
+            {
+                held?.Release();
+            }
+
+            throw;
+        }
+
+        var usage = WithCost(response?.Usage, model);
+        tally.Add(usage);
+        Settle(held, usage, response, messages, model);
+        return new ModelResponse(response, usage);
+    }
+
+    private static UsageDetails? WithCost(UsageDetails? usage, ModelInfo model)
+    {
+        if (usage is null || model.Pricing is null || usage.GetCostUsd() is not null)
+        {
+            return usage;
+        }
+
+        var priced = UsageTally.Copy(usage);
+        priced.SetCostUsd(model.Pricing.CostOf(usage));
+        return priced;
+    }
+
+    private void Settle(BudgetLedger.Reservation? held, UsageDetails? usage, ChatResponse? response, IReadOnlyList<ChatMessage> messages, ModelInfo model)
+    {
+        if (held is null)
+        {
+            return;
+        }
+
+        var tokens = Math.Max(usage?.TotalTokenCount ?? 0, (usage?.InputTokenCount ?? 0) + (usage?.OutputTokenCount ?? 0));
+        if (tokens > 0)
+        {
+            held.Settle(tokens, usage!.GetCostUsd() ?? 0);
+            return;
+        }
+
+        // A provider that tells no usage: what the texts can have taken.
+        var input = _bound.Of(messages, null);
+        var output = response is null ? 0 : _bound.Of(response.Messages, null);
+        held.Settle(input + output, model.Pricing?.WorstCase(input, output) ?? 0);
+    }
+}
+
+/// <summary>What came of a model call.</summary>
+/// <param name="Response">The response; <see langword="null"/> from a client that gives none.</param>
+/// <param name="Usage">Its usage, with its cost where that is known.</param>
+internal sealed record ModelResponse(ChatResponse? Response, UsageDetails? Usage);

@@ -1,0 +1,132 @@
+using DeepRecall.Repl;
+using DeepRecall.Request;
+using DeepRecall.Sessions;
+using DeepRecall.Subcalls;
+using Microsoft.Extensions.AI;
+
+namespace DeepRecall.Loop;
+
+/// <summary>A run's stay in a REPL: one of its own, which ends with it, or that of a conversation, which lives on.</summary>
+internal sealed class ReplTenancy(RunScope scope, RlmRequest request, SubcallDispatcher subcalls, ISessionLease? lease, string? conversationId)
+{
+    private ReplSession? _repl;
+    private string? _historyJson = request.HistoryJson;
+    private int _contextsBefore;
+    private bool _onlyQuestion;
+
+    /// <summary>How many requests of the conversation were answered in this REPL before.</summary>
+    public int EarlierRequests { get; private set; }
+
+    /// <summary>What was lost of the conversation, and why; <see langword="null"/> when nothing was.</summary>
+    public string? Lost { get; private set; }
+
+    /// <summary>How many earlier messages <c>history</c> has.</summary>
+    public int HistoryCount { get; private set; } = request.HistoryCount;
+
+    /// <summary>Where the whole question is, when it is too long to be shown whole.</summary>
+    public string? QuestionVariable =>
+        request.QuestionIndex is not { } index ? null
+        : _onlyQuestion ? $"context_{_contextsBefore}"
+        : index == 0 ? "context" : $"context_{_contextsBefore + index}";
+
+    public async Task<ReplSession> EnterAsync(CancellationToken cancellationToken)
+    {
+        if (lease?.Session is { } session)
+        {
+            await ReturnToAsync(session, cancellationToken).ConfigureAwait(false);
+            return _repl!;
+        }
+
+        _repl = await ReplSession.StartAsync(
+            scope.Sandbox, Settings(), request.Contexts, request.HistoryJson, subcalls.CallAsync, scope.Time, scope.Logger, cancellationToken).ConfigureAwait(false);
+        if (lease is not null)
+        {
+            lease.Session = new ConversationSession(conversationId!, _repl);
+            Lost = lease.Lost is { } reason ? $"The REPL of this conversation's earlier requests is gone ({reason}): their contexts, variables and history are lost." : null;
+        }
+
+        return _repl;
+    }
+
+    /// <summary>Keeps what was asked and answered for the conversation's next request.</summary>
+    public async Task KeepAsync(Conversation conversation, string answer, CancellationToken cancellationToken)
+    {
+        if (lease?.Session is not { } session || _repl is null)
+        {
+            return;
+        }
+
+        var variable = $"history_{session.Requests}";
+        session.Exchanges.Add(new Exchange(request.Question, answer));
+        try
+        {
+            await _repl.SetVariableAsync(variable, RequestMapper.ToJson([.. conversation.All, new ChatMessage(ChatRole.Assistant, answer)]), cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is WorkerGoneException or OperationCanceledException)
+        {
+            // It is kept on this side, and a fresh worker is given it.
+        }
+    }
+
+    /// <summary>Puts messages that the model is not sent any more behind those that <c>history</c> has.</summary>
+    public Task ShowHistoryAsync(IReadOnlyList<ChatMessage> messages, CancellationToken cancellationToken)
+    {
+        var json = RequestMapper.ToJson(messages);
+        return _repl!.SetVariableAsync("history", _historyJson is null ? json : $"{_historyJson[..^1]},{json[1..]}", cancellationToken);
+    }
+
+    public async ValueTask LeaveAsync()
+    {
+        if (_repl is null)
+        {
+            return;
+        }
+
+        if (lease is null)
+        {
+            await _repl.DisposeAsync().ConfigureAwait(false);
+        }
+        else
+        {
+            await _repl.LeaveAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task ReturnToAsync(ConversationSession session, CancellationToken cancellationToken)
+    {
+        _repl = session.Repl;
+        EarlierRequests = session.Requests;
+        _contextsBefore = _repl.ContextCount;
+
+        // The caller sent the question alone: it is about what is there already.
+        _onlyQuestion = request.ContextIsConversation && _contextsBefore > 0;
+        IReadOnlyList<ContextSource> contexts = !_onlyQuestion ? request.Contexts
+            : request.QuestionIndex is null ? [] : [RequestMapper.ToContext(request.Question)];
+        var end = await _repl.BeginAsync(Settings(), contexts, makeCurrent: !_onlyQuestion, subcalls.CallAsync, cancellationToken).ConfigureAwait(false);
+        Lost = end is null ? null : $"The conversation's REPL was lost ({end}): the variables of earlier requests are gone; their contexts and history were loaded again.";
+        if (_historyJson is null && session.Exchanges.Count > 0)
+        {
+            ChatMessage[] earlier = [.. session.Exchanges.SelectMany(exchange => new ChatMessage[] { new(ChatRole.User, exchange.Question), new(ChatRole.Assistant, exchange.Answer) })];
+            _historyJson = RequestMapper.ToJson(earlier);
+            HistoryCount = earlier.Length;
+        }
+
+        await _repl.SetVariableAsync("history", _historyJson ?? "[]", cancellationToken).ConfigureAwait(false);
+    }
+
+    private ReplSettings Settings()
+    {
+        var options = scope.Options;
+        return new ReplSettings
+        {
+            OutputLimit = options.MaxOutputChars,
+            AnswerJson = request.Answer.IsJson,
+            CellTimeout = options.CellTimeout,
+            InterruptGrace = options.InterruptGracePeriod,
+            StopGrace = scope.Deadline.Closing / 2,
+            StartTimeout = options.SandboxStartTimeout,
+            Functions = subcalls.Functions,
+            Tools = request.Tools.Declarations,
+        };
+    }
+}
