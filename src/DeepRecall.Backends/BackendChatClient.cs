@@ -9,6 +9,18 @@ namespace DeepRecall.Backends;
 /// <summary>What every backend does alike: default sampling, the cost of a response, and the kind of an error.</summary>
 internal sealed class BackendChatClient(IChatClient innerClient, BackendSettings settings) : DelegatingChatClient(innerClient)
 {
+    private readonly ModelInfo _info = new()
+    {
+        Pricing = settings.Options.Pricing?.ToModelPricing(),
+        ContextWindow = settings.Options.ContextWindow,
+        MaxOutputTokens = settings.Options.MaxOutputTokens,
+    };
+
+    /// <inheritdoc />
+    /// <remarks>A <see cref="ModelInfo"/> is what the options say of the model, so that budgets can reserve its calls.</remarks>
+    public override object? GetService(Type serviceType, object? serviceKey = null) =>
+        serviceKey is null && serviceType == typeof(ModelInfo) ? _info : base.GetService(serviceType, serviceKey);
+
     public override async Task<ChatResponse> GetResponseAsync(IEnumerable<ChatMessage> messages, ChatOptions? options = null, CancellationToken cancellationToken = default)
     {
         using var call = CallScope.Begin();
@@ -102,7 +114,7 @@ internal sealed class BackendChatClient(IChatClient innerClient, BackendSettings
             keep(usage);
         }
 
-        if ((told ?? settings.Options.Pricing?.CostOf(usage)) is { } cost and >= 0)
+        if ((told ?? _info.Pricing?.CostOf(usage)) is { } cost and >= 0)
         {
             usage.SetCostUsd(cost);
         }

@@ -74,6 +74,12 @@ public sealed class BackendOptions
     /// <summary>Gets or sets how much a reasoning model thinks, for requests that do not say.</summary>
     public ReasoningEffort? ReasoningEffort { get; set; }
 
+    /// <summary>
+    /// Gets or sets how many tokens a prompt and its reply may have together, for an RLM to summarise its conversation in time. Default
+    /// <see langword="null"/>: by a table of known models.
+    /// </summary>
+    public int? ContextWindow { get; set; }
+
     /// <summary>Gets or sets what tokens cost, where the provider does not tell the cost of a response itself.</summary>
     public BackendPricing? Pricing { get; set; }
 
@@ -100,6 +106,7 @@ public sealed class BackendOptions
             MaxOutputTokens = MaxOutputTokens,
             Seed = Seed,
             ReasoningEffort = ReasoningEffort,
+            ContextWindow = ContextWindow,
             Pricing = Pricing?.Clone(),
             RetryBaseDelay = RetryBaseDelay,
         };

@@ -1,5 +1,3 @@
-using Microsoft.Extensions.AI;
-
 namespace DeepRecall.Backends;
 
 /// <summary>What the tokens of a model cost, in USD for a million.</summary>
@@ -17,13 +15,5 @@ public sealed class BackendPricing
     internal BackendPricing Clone() =>
         new() { InputPerMillion = InputPerMillion, OutputPerMillion = OutputPerMillion, CachedInputPerMillion = CachedInputPerMillion };
 
-    /// <summary>What these tokens cost, in USD.</summary>
-    internal decimal CostOf(UsageDetails usage)
-    {
-        var input = usage.InputTokenCount ?? 0;
-        var cached = Math.Clamp(usage.CachedInputTokenCount ?? 0, 0, input);
-        return (((input - cached) * InputPerMillion)
-            + (cached * (CachedInputPerMillion ?? InputPerMillion))
-            + ((usage.OutputTokenCount ?? 0) * OutputPerMillion)) / 1_000_000m;
-    }
+    internal ModelPricing ToModelPricing() => new(InputPerMillion, OutputPerMillion) { CachedInputPerMillion = CachedInputPerMillion };
 }

@@ -140,6 +140,7 @@ internal sealed record BackendSettings
         Check(options.Temperature is null or >= 0, nameof(options.Temperature), options.Temperature, "0 or more");
         Check(options.TopP is null or (> 0 and <= 1), nameof(options.TopP), options.TopP, "more than 0 and at most 1");
         Check(options.MaxOutputTokens is null or > 0, nameof(options.MaxOutputTokens), options.MaxOutputTokens, "1 or more");
+        Check(options.ContextWindow is null or > 0, nameof(options.ContextWindow), options.ContextWindow, "1 or more");
         Check(options.Pricing is null or { InputPerMillion: >= 0, OutputPerMillion: >= 0, CachedInputPerMillion: null or >= 0 }, nameof(options.Pricing), "negative", "0 or more");
 
         void Check(bool holds, string option, object? value, string allowed)

@@ -1,6 +1,7 @@
 using System.Globalization;
 using DeepRecall.Budgets;
 using DeepRecall.Testing.Emulators;
+using Microsoft.Extensions.AI;
 
 namespace DeepRecall.Backends.Tests;
 
@@ -35,6 +36,19 @@ public sealed class BackendCostTests : OpenAIEmulatorTest
     };
 
     public static TheoryData<string, bool> Costs => BothForms.Of(Cases.Keys);
+
+    [Fact]
+    public void WhatTheOptionsSayOfTheModel_IsAServiceOfTheClient()
+    {
+        var options = OptionsOf();
+        options.Pricing = new BackendPricing { InputPerMillion = 2, OutputPerMillion = 10, CachedInputPerMillion = 0.5m };
+        options.ContextWindow = 32_000;
+        options.MaxOutputTokens = 900;
+        using var client = Backend.CreateChatClient(options);
+
+        var expected = new ModelInfo { Pricing = new ModelPricing(2, 10) { CachedInputPerMillion = 0.5m }, ContextWindow = 32_000, MaxOutputTokens = 900 };
+        Assert.Equal(expected, client.GetService<ModelInfo>());
+    }
 
     [Theory]
     [MemberData(nameof(Costs))]
