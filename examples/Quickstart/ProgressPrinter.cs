@@ -71,6 +71,10 @@ internal sealed class ProgressPrinter
         {
             Line("(All turns were used: this may not be the whole answer.)");
         }
+        else if (trajectory.StopDetail is { } limit)
+        {
+            Line($"(A limit ended the run: {limit}.)");
+        }
 
         if (trajectory.Turns.Count > 0)
         {
@@ -91,6 +95,9 @@ internal sealed class ProgressPrinter
         {
             case TurnStartedEvent { Depth: 0 } turn:
                 Heading($"Turn {turn.Turn}" + (turn.Turn > turn.MaxTurns ? ", to answer" : $" of at most {turn.MaxTurns}"));
+                break;
+            case CompactedEvent { Depth: 0 } compacted:
+                Dim($"The conversation was summarised, at about {compacted.Compaction.TokensBefore:N0} tokens.");
                 break;
             case CellStartedEvent { Depth: 0 } cell:
                 EndLine();

@@ -1,5 +1,8 @@
 using DeepRecall.Benchmarks;
 
+// Takes many minutes, so that it is run by its name alone.
+const string Soak = "soak_10000";
+
 // dotnet run -c Release --project tests/DeepRecall.Benchmarks -- <name|all> [--json]
 Dictionary<string, Func<Task<IReadOnlyList<Figure>>>> benches = new(StringComparer.Ordinal)
 {
@@ -8,6 +11,7 @@ Dictionary<string, Func<Task<IReadOnlyList<Figure>>>> benches = new(StringCompar
     ["batched_16"] = TurnBench.BatchedAsync,
     ["completion_cold"] = CompletionBench.ColdAsync,
     ["context_100mb"] = ContextBench.RunAsync,
+    [Soak] = SoakBench.RunAsync,
 };
 
 var asJson = args.Contains("--json");
@@ -24,7 +28,7 @@ if (!asJson)
     Console.WriteLine($"{"figure",-24} {"median",12} {"p99",12} {"unit",4} {"n",8}");
 }
 
-foreach (var name in names.Contains("all") ? [.. benches.Keys] : names)
+foreach (var name in names.Contains("all") ? [.. benches.Keys.Where(name => name != Soak)] : names)
 {
     foreach (var figure in await benches[name]())
     {

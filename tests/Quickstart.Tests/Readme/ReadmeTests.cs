@@ -1,6 +1,9 @@
 using System.Text.RegularExpressions;
 using DeepRecall;
+using DeepRecall.Request;
+using DeepRecall.Sandboxes.Local;
 using DeepRecall.Testing;
+using Microsoft.Extensions.AI;
 
 namespace Quickstart.Tests.Readme;
 
@@ -49,6 +52,42 @@ public sealed partial class ReadmeTests : IDisposable
             "cell 1: Ok, 1 sub-calls\ncell 2: Ok, 0 sub-calls\nstep 2: error 7: disk full\n2 turns, 45 tokens\n",
             output.ToString().ReplaceLineEndings("\n"));
     }
+
+    [Fact]
+    public async Task Budget_Runs()
+    {
+        var output = new StringWriter();
+
+        await Snippets.BudgetAsync(new ScriptedChatClient(FirstReply, SecondReply), new ScriptedChatClient("disk full"), Question(), output);
+
+        Assert.Equal("step 2: error 7: disk full (Answered, 0.0002 USD)\n", output.ToString().ReplaceLineEndings("\n"));
+    }
+
+    [Fact]
+    public async Task Conversation_Runs()
+    {
+        var output = new StringWriter();
+
+        await Snippets.ConversationAsync(
+            new ScriptedChatClient(request => request.FirstText.Contains("And why?", StringComparison.Ordinal) ? "```repl\nFINAL(f'{line}, said {history[1][\"content\"]}')\n```" : "```repl\nline = context.splitlines()[1]\nFINAL('two')\n```"),
+            _path,
+            output);
+
+        Assert.Equal("step 2: error 7, said two\n", output.ToString().ReplaceLineEndings("\n"));
+    }
+
+    [Fact]
+    public async Task Structured_Runs()
+    {
+        var output = new StringWriter();
+        using var client = new DeepRecallChatClient(new ScriptedChatClient("```repl\nFINAL({'step': 'step 2', 'line': 2})\n```"), new DeepRecallOptions { Sandbox = new LocalSandbox() });
+
+        await Snippets.StructuredAsync(client, Question(), output);
+
+        Assert.Equal("step 2 in line 2\n", output.ToString().ReplaceLineEndings("\n"));
+    }
+
+    private ChatMessage Question() => new(ChatRole.User, [ContextContent.FromFile(_path), new TextContent("Which step failed first?")]);
 
     [Fact]
     public void BackendExamples_MakeClientsOfTheirModels()

@@ -1,6 +1,7 @@
 // snippet:usings
 using DeepRecall;
 using DeepRecall.Backends;
+using DeepRecall.Budgets;
 using DeepRecall.Request;
 using DeepRecall.Sandboxes.Local;
 using DeepRecall.Sandboxing;
@@ -36,6 +37,51 @@ internal static class Snippets
             new ChatMessage(ChatRole.User, [ContextContent.FromFile(path), new TextContent("Which step failed first, and why?")]),
         ]);
         Console.WriteLine(response.Text);
+        // end
+    }
+
+    public static async Task BudgetAsync(IChatClient model, IChatClient cheaperModel, ChatMessage question, TextWriter Console)
+    {
+        // snippet:budget
+        using var client = model.AsBuilder()
+            .UseDeepRecall(options =>
+            {
+                options.Sandbox = new LocalSandbox();
+                options.Model = new ModelInfo { Pricing = new ModelPricing(InputPerMillion: 2.50m, OutputPerMillion: 10m) };
+                options.SubClients.Add(new SubClient("mini", cheaperModel) { Model = new ModelInfo { Pricing = new ModelPricing(0.15m, 0.60m) } });
+                options.MaxCostUsd = 0.50m;
+                options.MaxDuration = TimeSpan.FromMinutes(5);
+            })
+            .Build();
+
+        // This request may take less still.
+        var response = await client.GetResponseAsync([question], new ChatOptions().WithDeepRecall(own => own.MaxSubcalls = 100));
+        Console.WriteLine($"{response.Text} ({response.GetTrajectory()!.StopReason}, {response.Usage!.GetCostUsd():0.0000} USD)");
+        // end
+    }
+
+    public static async Task ConversationAsync(IChatClient model, string path, TextWriter Console)
+    {
+        // snippet:conversation
+        using var client = model.AsBuilder()
+            .UseDeepRecall(options =>
+            {
+                options.Sandbox = new LocalSandbox();
+                options.Persistent = true;
+            })
+            .Build();
+
+        var first = await client.GetResponseAsync([new ChatMessage(ChatRole.User, [ContextContent.FromFile(path), new TextContent("Which step failed first?")])]);
+        var second = await client.GetResponseAsync("And why?", new ChatOptions { ConversationId = first.ConversationId }); // the same REPL: its context and variables are there
+        Console.WriteLine(second.Text);
+        // end
+    }
+
+    public static async Task StructuredAsync(IChatClient client, ChatMessage question, TextWriter Console)
+    {
+        // snippet:structured
+        var response = await client.GetResponseAsync<Failure>([question]); // record Failure(string Step, int Line);
+        Console.WriteLine($"{response.Result.Step} in line {response.Result.Line}");
         // end
     }
 
@@ -147,3 +193,6 @@ internal static class Snippets
         return client.GetService<ChatClientMetadata>()!.DefaultModelId!;
     }
 }
+
+/// <summary>What the example with a typed answer asks for.</summary>
+internal sealed record Failure(string Step, int Line);
