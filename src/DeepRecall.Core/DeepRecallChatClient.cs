@@ -206,23 +206,9 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
     {
         using var deadline = new RunDeadline(call.Options.MaxDuration, _time, cancellationToken);
         var scope = new RunScope(call.Options, Router(call), _rootModel, sink, deadline, _time, _logger, _services);
-        RlmOutcome outcome;
-        var lease = call.ConversationId is { } id
-            ? await (call.Options.SessionStore ?? _ownSessions!).AcquireAsync(id, cancellationToken).ConfigureAwait(false)
-            : null;
-        try
-        {
-            var loop = new RlmLoop(scope, call.Request, InnerClient, _rootModel, call.RunId, depth: 0, new UsageTally(), lease, call.ConversationId);
-            outcome = await loop.RunAsync(deadline.Work, deadline.End).ConfigureAwait(false);
-        }
-        finally
-        {
-            if (lease is not null)
-            {
-                await lease.DisposeAsync().ConfigureAwait(false);
-            }
-        }
-
+        var store = call.ConversationId is null ? null : call.Options.SessionStore ?? _ownSessions;
+        var loop = new RlmLoop(scope, call.Request, InnerClient, _rootModel, call.RunId, depth: 0, new UsageTally(), store, call.ConversationId);
+        var outcome = await loop.RunAsync(deadline.Work, deadline.End).ConfigureAwait(false);
         var trajectory = outcome.Trajectory;
         if (trajectory.StopReason != StopReason.Answered && call.Options.OnLimit == LimitBehavior.Throw)
         {

@@ -37,7 +37,15 @@ internal sealed class ModelMeter(DeepRecallOptions options, BudgetLedger ledger,
                 }
 
                 var running = RunAsync(() => call(own, cancellationToken), model, messages, tally, held, cancellationToken);
-                return await running.WaitAsync(cancellationToken).ConfigureAwait(false);
+                try
+                {
+                    return await running.WaitAsync(cancellationToken).ConfigureAwait(false);
+                }
+                finally
+                {
+                    // A call that was left behind may never end, and nobody may wait for what it holds.
+                    held?.Keep();
+                }
             },
             cancellationToken);
 

@@ -7,8 +7,9 @@ using Microsoft.Extensions.AI;
 namespace DeepRecall.Loop;
 
 /// <summary>A run's stay in a REPL: one of its own, which ends with it, or that of a conversation, which lives on.</summary>
-internal sealed class ReplTenancy(RunScope scope, RlmRequest request, SubcallDispatcher subcalls, ISessionLease? lease, string? conversationId)
+internal sealed class ReplTenancy(RunScope scope, RlmRequest request, SubcallDispatcher subcalls, ISessionStore? store, string? conversationId)
 {
+    private ISessionLease? _lease;
     private ReplSession? _repl;
     private string? _historyJson = request.HistoryJson;
     private int _contextsBefore;
@@ -31,7 +32,12 @@ internal sealed class ReplTenancy(RunScope scope, RlmRequest request, SubcallDis
 
     public async Task<ReplSession> EnterAsync(CancellationToken cancellationToken)
     {
-        if (lease?.Session is { } session)
+        if (store is not null)
+        {
+            _lease = await store.AcquireAsync(conversationId!, cancellationToken).ConfigureAwait(false);
+        }
+
+        if (_lease?.Session is { } session)
         {
             await ReturnToAsync(session, cancellationToken).ConfigureAwait(false);
             return _repl!;
@@ -39,10 +45,10 @@ internal sealed class ReplTenancy(RunScope scope, RlmRequest request, SubcallDis
 
         _repl = await ReplSession.StartAsync(
             scope.Sandbox, Settings(), request.Contexts, request.HistoryJson, subcalls.CallAsync, scope.Time, scope.Logger, cancellationToken).ConfigureAwait(false);
-        if (lease is not null)
+        if (_lease is not null)
         {
-            lease.Session = new ConversationSession(conversationId!, _repl);
-            Lost = lease.Lost is { } reason ? $"The REPL of this conversation's earlier requests is gone ({reason}): their contexts, variables and history are lost." : null;
+            _lease.Session = new ConversationSession(conversationId!, _repl);
+            Lost = _lease.Lost is { } reason ? $"The REPL of this conversation's earlier requests is gone ({reason}): their contexts, variables and history are lost." : null;
         }
 
         return _repl;
@@ -51,7 +57,7 @@ internal sealed class ReplTenancy(RunScope scope, RlmRequest request, SubcallDis
     /// <summary>Keeps what was asked and answered for the conversation's next request.</summary>
     public async Task KeepAsync(Conversation conversation, string answer, CancellationToken cancellationToken)
     {
-        if (lease?.Session is not { } session || _repl is null)
+        if (_lease?.Session is not { } session || _repl is null)
         {
             return;
         }
@@ -77,20 +83,21 @@ internal sealed class ReplTenancy(RunScope scope, RlmRequest request, SubcallDis
 
     public async ValueTask LeaveAsync()
     {
-        if (_repl is null)
+        if (_lease is null)
         {
+            await DisposeAsync(_repl).ConfigureAwait(false);
             return;
         }
 
-        if (lease is null)
-        {
-            await _repl.DisposeAsync().ConfigureAwait(false);
-        }
-        else
+        if (_repl is not null)
         {
             await _repl.LeaveAsync().ConfigureAwait(false);
         }
+
+        await _lease.DisposeAsync().ConfigureAwait(false);
     }
+
+    private static ValueTask DisposeAsync(ReplSession? repl) => repl?.DisposeAsync() ?? ValueTask.CompletedTask;
 
     private async Task ReturnToAsync(ConversationSession session, CancellationToken cancellationToken)
     {

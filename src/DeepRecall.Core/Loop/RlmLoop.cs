@@ -25,7 +25,7 @@ internal sealed class RlmLoop
     private readonly CellRunner _cells;
     private int _errors;
 
-    public RlmLoop(RunScope scope, RlmRequest request, IChatClient model, ModelInfo info, string runId, int depth, UsageTally tally, ISessionLease? lease = null, string? conversationId = null)
+    public RlmLoop(RunScope scope, RlmRequest request, IChatClient model, ModelInfo info, string runId, int depth, UsageTally tally, ISessionStore? store = null, string? conversationId = null)
     {
         _scope = scope;
         _request = request;
@@ -34,7 +34,7 @@ internal sealed class RlmLoop
         _depth = depth;
         _subcalls = new SubcallDispatcher(scope, request, runId, depth, tally);
         _log = new RunLog(scope, request, runId, depth, tally);
-        _tenancy = new ReplTenancy(scope, request, _subcalls, lease, conversationId);
+        _tenancy = new ReplTenancy(scope, request, _subcalls, store, conversationId);
         _compactor = new Compactor(scope, _model, request.ModelOptions, _conversation);
         _cells = new CellRunner(scope, request.Answer, _log, _subcalls, runId, depth);
     }
@@ -65,9 +65,9 @@ internal sealed class RlmLoop
                 await _tenancy.KeepAsync(_conversation, outcome.Answer, end).ConfigureAwait(false);
                 return outcome;
             }
-            catch (Exception error) when (LimitOf(error) is not null)
+            catch (Exception error) when (LimitOf(error) is { } limit)
             {
-                var outcome = await EndAtLimitAsync(LimitOf(error)!, end).ConfigureAwait(false);
+                var outcome = await EndAtLimitAsync(limit, end).ConfigureAwait(false);
                 await _tenancy.KeepAsync(_conversation, outcome.Answer, end).ConfigureAwait(false);
                 return outcome;
             }

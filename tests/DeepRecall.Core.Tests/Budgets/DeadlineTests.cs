@@ -1,5 +1,6 @@
 using System.Diagnostics;
 using DeepRecall.Sandboxing;
+using DeepRecall.Sessions;
 using DeepRecall.Testing;
 using DeepRecall.Trajectory;
 using Microsoft.Extensions.AI;
@@ -75,6 +76,39 @@ public sealed class DeadlineTests : IDisposable
 
         Assert.Equal(StopReason.MaxDuration, response.GetTrajectory()?.StopReason);
         Assert.Empty(model.Requests);
+    }
+
+    [Fact]
+    public async Task CallThatIsLeftBehind_DoesNotKeepTheLastQuestionWaiting()
+    {
+        // It holds nearly all of the tokens, and never ends.
+        var sub = Hanging(_ => true, heeds: false);
+        var response = await RunAsync(
+            false,
+            new ScriptedChatClient(request => request.IsRun ? Script.Code("llm_query('hang')") : "closing"),
+            options =>
+            {
+                options.MaxTokens = 60_000;
+                options.SubClients.Add(new SubClient("sub", sub, new ChatOptions { MaxOutputTokens = 50_000 }));
+            });
+        Assert.Equal("closing", response.Text);
+    }
+
+    [Fact]
+    public async Task WaitForAConversationThatIsInUse_EndsAtTheTime()
+    {
+        await using var store = new SessionStore();
+        await using var inUse = await store.AcquireAsync("c", Token);
+        var response = await RunAsync(
+            true,
+            new ScriptedChatClient("unused"),
+            options =>
+            {
+                options.Persistent = true;
+                options.SessionStore = store;
+            },
+            new ChatOptions { ConversationId = "c" });
+        Assert.Equal(StopReason.MaxDuration, response.GetTrajectory()?.StopReason);
     }
 
     [Fact]

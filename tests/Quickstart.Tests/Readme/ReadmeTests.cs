@@ -120,6 +120,8 @@ public sealed partial class ReadmeTests : IDisposable
             {
                 null => "none",
                 int number => number.ToString("N0"),
+                double number => number.ToString(System.Globalization.CultureInfo.InvariantCulture),
+                LimitBehavior behavior => behavior.ToString(),
                 TimeSpan time => $"{time.TotalSeconds} s",
                 bool flag => flag ? "true" : "false",
                 CodeFences fences => fences.ToString(),
