@@ -7,6 +7,7 @@ Dictionary<string, Func<Task<IReadOnlyList<Figure>>>> benches = new(StringCompar
     ["llm_query"] = TurnBench.LlmQueryAsync,
     ["batched_16"] = TurnBench.BatchedAsync,
     ["completion_cold"] = CompletionBench.ColdAsync,
+    ["docker_turn"] = DockerBench.RunAsync,
     ["context_100mb"] = ContextBench.RunAsync,
 };
 

@@ -16,8 +16,12 @@ internal static class DockerContainer
     private const long Megabyte = 1024 * 1024;
 
     // The worker comes over the standard input, and before it its length: no file has to be there, and no argument is too long.
+    // The limits are set here, not by the engine, whose own start would be under them: a MemoryError, which the cell survives, comes
+    // before the kernel's end of the container, which nothing does.
     private const string Bootstrap = """
-        import os, sys, types
+        import os, resource, sys, types
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        resource.setrlimit(resource.RLIMIT_DATA, (int(sys.argv[2]), int(sys.argv[2])))
         def read(size):
             data = bytearray()
             while len(data) < size:
@@ -45,7 +49,7 @@ internal static class DockerContainer
         {
             Name = "deeprecall-" + Guid.NewGuid().ToString("N"),
             Image = options.Image,
-            Entrypoint = [options.PythonPath, "-I", "-X", "utf8", "-c", Bootstrap, nonce],
+            Entrypoint = [options.PythonPath, "-I", "-X", "utf8", "-c", Bootstrap, nonce, (memory / 10 * 9).ToString(CultureInfo.InvariantCulture)],
             Cmd = [],
             User = options.User,
             WorkingDir = ScratchPath,
@@ -77,13 +81,6 @@ internal static class DockerContainer
                 {
                     [ScratchPath] = string.Create(CultureInfo.InvariantCulture, $"rw,noexec,nosuid,nodev,mode=1777,size={options.ScratchMB * Megabyte}"),
                 },
-                Ulimits =
-                [
-                    new Ulimit { Name = "core", Soft = 0, Hard = 0 },
-
-                    // A MemoryError, which the cell survives, before the kernel's end of the container, which nothing does.
-                    new Ulimit { Name = "data", Soft = memory / 10 * 9, Hard = memory / 10 * 9 },
-                ],
                 LogConfig = new LogConfig { Type = "none" }, // or the engine would keep every message on its disk
                 Mounts = [UploadMount(uploads), .. options.Mounts.Select(mount => Bind(mount.Value, mount.Key))],
             },

@@ -201,7 +201,7 @@ internal sealed class DockerEngine
         {
             throw new SandboxException($"The Docker engine at {_endpoint} could not {what}: {MessageOf(error)}", error);
         }
-        catch (Exception error) when (error is HttpRequestException or SocketException or IOException or TimeoutException)
+        catch (Exception error) when (error is HttpRequestException or SocketException or IOException or TimeoutException or AggregateException)
         {
             throw new SandboxException(
                 $"The Docker engine at {_endpoint} could not {what}, because it cannot be reached: {(error.InnerException ?? error).Message} "

@@ -18,7 +18,7 @@ public sealed class DockerSandboxOptions
 
     /// <summary>
     /// Gets or sets how much memory a container has, in MiB (1,048,576 bytes), without swap; the context and <c>/tmp</c> are in it.
-    /// Default 2,048, at least 32. A single process that comes near to it gets a <c>MemoryError</c>; beyond it the kernel ends the container.
+    /// Default 2,048, at least 64. A single process that comes near to it gets a <c>MemoryError</c>; beyond it the kernel ends the container.
     /// </summary>
     public int MemoryMB { get; set; } = 2048;
 
@@ -80,7 +80,7 @@ public sealed class DockerSandboxOptions
                 Endpoint is null || (Uri.TryCreate(Endpoint, UriKind.Absolute, out var uri) && uri.Scheme is "unix" or "npipe" or "tcp" or "http" or "https"),
             nameof(Endpoint), Endpoint, "be unix:///path, npipe://./pipe/name or tcp://host:port");
         Require(problems, !string.IsNullOrWhiteSpace(PythonPath), nameof(PythonPath), PythonPath, "name the interpreter in the image, such as python3");
-        Require(problems, MemoryMB >= 32, nameof(MemoryMB), MemoryMB, "be at least 32");
+        Require(problems, MemoryMB >= 64, nameof(MemoryMB), MemoryMB, "be at least 64");
         Require(problems, Cpus is >= 0.01 and <= 1_000_000, nameof(Cpus), Cpus, "be at least 0.01");
         Require(problems, PidsLimit >= 8, nameof(PidsLimit), PidsLimit, "be at least 8");
         Require(problems, ScratchMB >= 1, nameof(ScratchMB), ScratchMB, "be at least 1");

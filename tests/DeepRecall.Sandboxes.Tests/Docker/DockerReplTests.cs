@@ -17,6 +17,8 @@ public sealed class DockerReplTests : ReplBehaviours, IAsyncDisposable
         }
     }
 
+    protected override Task AssertNothingLeftAsync() => TestEngine.AssertNothingLeftAsync(_mark);
+
     protected override ISandbox CreateSandbox() => _sandbox = new DockerSandbox(TestEngine.Options(_mark));
 
     /// <summary>A process of a container is seen from here only as its container.</summary>
