@@ -11,6 +11,7 @@ internal sealed class AttachedStream(MultiplexedStream stream) : Stream
     private const int MaxErrorBytes = 4_000;
 
     private readonly ArrayBufferWriter<byte> _errors = new();
+    private readonly TaskCompletionSource _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
 
     public override bool CanRead => true;
 
@@ -26,7 +27,10 @@ internal sealed class AttachedStream(MultiplexedStream stream) : Stream
         set => throw new NotSupportedException();
     }
 
-    /// <summary>The beginning of what came on the standard error; complete when the output has come to its end.</summary>
+    /// <summary>Completes when the output was read to its end, or cannot be read any more.</summary>
+    public Task Ended => _ended.Task;
+
+    /// <summary>The beginning of what came on the standard error; complete when the output was read to its end.</summary>
     public string Errors
     {
         get
@@ -41,23 +45,25 @@ internal sealed class AttachedStream(MultiplexedStream stream) : Stream
     public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
     {
         var array = MemoryMarshal.TryGetArray<byte>(buffer, out var segment) ? segment : new ArraySegment<byte>(new byte[buffer.Length]);
-        while (true)
+        var read = 0;
+        try
         {
-            var read = await stream.ReadOutputAsync(array.Array!, array.Offset, array.Count, cancellationToken).ConfigureAwait(false);
-            var bytes = array.AsMemory(0, read.Count);
-            if (read.Target == MultiplexedStream.TargetStream.StandardError)
-            {
-                KeepError(bytes.Span);
-                continue;
-            }
-
-            if (!bytes.Span.Overlaps(buffer.Span))
-            {
-                bytes.CopyTo(buffer);
-            }
-
-            return read.Count;
+            read = await ReadOutputAsync(array, cancellationToken).ConfigureAwait(false);
         }
+        finally
+        {
+            if (read == 0)
+            {
+                _ended.TrySetResult();
+            }
+        }
+
+        if (segment.Array is null)
+        {
+            array.AsSpan(0, read).CopyTo(buffer.Span);
+        }
+
+        return read;
     }
 
     public override Task<int> ReadAsync(byte[] buffer, int offset, int count, CancellationToken cancellationToken) =>
@@ -94,6 +100,20 @@ internal sealed class AttachedStream(MultiplexedStream stream) : Stream
         }
 
         base.Dispose(disposing);
+    }
+
+    private async ValueTask<int> ReadOutputAsync(ArraySegment<byte> buffer, CancellationToken cancellationToken)
+    {
+        while (true)
+        {
+            var read = await stream.ReadOutputAsync(buffer.Array!, buffer.Offset, buffer.Count, cancellationToken).ConfigureAwait(false);
+            if (read.Target != MultiplexedStream.TargetStream.StandardError)
+            {
+                return read.Count;
+            }
+
+            KeepError(buffer.AsSpan(0, read.Count));
+        }
     }
 
     private void KeepError(ReadOnlySpan<byte> bytes)

@@ -8,6 +8,8 @@ namespace DeepRecall.Sandboxes.Docker;
 /// <summary>A worker in a container of its own.</summary>
 internal sealed class DockerProcess : ISandboxProcess
 {
+    private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(1);
+
     private readonly DockerEngine _engine;
     private readonly DockerSandboxOptions _options;
     private readonly AttachedStream _stream;
@@ -113,6 +115,12 @@ internal sealed class DockerProcess : ISandboxProcess
         try
         {
             var (code, outOfMemory) = await _engine.WaitAsync(Id, CancellationToken.None).ConfigureAwait(false);
+
+            if (!_ending)
+            {
+                // What the worker said at its end may still be on the way to whoever reads.
+                await Task.WhenAny(_stream.Ended, Task.Delay(LastWords)).ConfigureAwait(false);
+            }
 
             // A process 1 tells the end of its child by a signal as a shell does: 128 and the signal's number.
             var signal = code is > 128 and < 128 + 65 ? (int)code - 128 : (int?)null;
