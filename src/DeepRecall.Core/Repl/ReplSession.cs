@@ -21,6 +21,7 @@ internal sealed class ReplSession : IAsyncDisposable
     private readonly List<ContextRecord> _contextRecords = [];
     private readonly List<string> _notes = [];
     private ReplWorker? _worker;
+    private volatile bool _disposed;
     private int _cells;
 
     private ReplSession(
@@ -128,6 +129,7 @@ internal sealed class ReplSession : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _disposed = true;
         _clock.Dispose();
         await EndWorkerAsync().ConfigureAwait(false);
     }
@@ -246,6 +248,13 @@ internal sealed class ReplSession : IAsyncDisposable
         }
 
         _worker = worker;
+        if (_disposed)
+        {
+            // Disposed while a cell ran: its worker's death is no reason for another one, which nobody would end.
+            await EndWorkerAsync().ConfigureAwait(false);
+            throw new ObjectDisposedException(nameof(ReplSession));
+        }
+
         try
         {
             await LoadAsync(worker, cancellationToken).ConfigureAwait(false);
