@@ -51,7 +51,14 @@ internal sealed class DockerProcess : ISandboxProcess
     {
         var bytes = Encoding.UTF8.GetBytes(source);
         var length = Encoding.ASCII.GetBytes(bytes.Length.ToString("D10", CultureInfo.InvariantCulture));
-        await _stream.WriteAsync((byte[])[.. length, .. bytes], cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await _stream.WriteAsync((byte[])[.. length, .. bytes], cancellationToken).ConfigureAwait(false);
+        }
+        catch (IOException)
+        {
+            // It has ended already; how, and what it said, is told by Exited.
+        }
     }
 
     public async Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken)

@@ -15,6 +15,8 @@ namespace DeepRecall.Sandboxes.Docker;
 /// </remarks>
 public sealed class DockerSandbox : ISandbox
 {
+    private static readonly TimeSpan AnswerTimeout = TimeSpan.FromSeconds(30);
+
     private readonly DockerSandboxOptions _options;
     private readonly ILogger _logger;
     private readonly IProgress<DockerPullProgress>? _pullProgress;
@@ -191,7 +193,7 @@ public sealed class DockerSandbox : ISandbox
 
     private async Task PrepareOnceAsync(DockerEngine engine)
     {
-        var isThere = await engine.HasImageAsync(_options.Image, CancellationToken.None).ConfigureAwait(false);
+        var isThere = await HasImageAsync(engine).ConfigureAwait(false);
         if (_options.PullPolicy == DockerPullPolicy.Always || (!isThere && _options.PullPolicy == DockerPullPolicy.Missing))
         {
             await PullAsync(engine).ConfigureAwait(false);
@@ -202,6 +204,19 @@ public sealed class DockerSandbox : ISandbox
         }
 
         _ = ReapQuietlyAsync(engine);
+    }
+
+    private async Task<bool> HasImageAsync(DockerEngine engine)
+    {
+        using var timeout = new CancellationTokenSource(AnswerTimeout);
+        try
+        {
+            return await engine.HasImageAsync(_options.Image, timeout.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException error)
+        {
+            throw new SandboxException($"The Docker engine did not answer within {AnswerTimeout.TotalSeconds:0} seconds.", error);
+        }
     }
 
     private async Task PullAsync(DockerEngine engine)
