@@ -1,6 +1,8 @@
 #!/usr/bin/env bash
-# Runs every test, with all that a fresh machine needs for it. The last line is: N passed, N failed, N skipped
+# Runs every test, with all that a fresh machine needs for it: Python, and container engines of the tests' own, which are gone at the end.
+# The last line is: N passed, N failed, N skipped
 # Usage: build/test.sh [arguments for dotnet test]
+#        DEEPRECALL_TEST_ENGINES=0 build/test.sh      without engines: their tests are skipped
 set -uo pipefail
 cd "$(dirname "$0")/.."
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
@@ -19,8 +21,15 @@ if ! command -v python3 >/dev/null; then
   fi
 fi
 
-log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+work=$(mktemp -d)
+log=$work/log
+trap 'build/engines.sh stop "$work/engines"; rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+if [ "${DEEPRECALL_TEST_ENGINES:-1}" != 0 ]; then
+  build/engines.sh start "$work/engines"
+  . "$work/engines/env"
+fi
+
 dotnet test "$@" 2>&1 | grep --line-buffered -v 'warning NU1603' | tee "$log"
 status=${PIPESTATUS[0]}
 

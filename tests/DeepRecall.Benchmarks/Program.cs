@@ -10,6 +10,7 @@ Dictionary<string, Func<Task<IReadOnlyList<Figure>>>> benches = new(StringCompar
     ["llm_query"] = TurnBench.LlmQueryAsync,
     ["batched_16"] = TurnBench.BatchedAsync,
     ["completion_cold"] = CompletionBench.ColdAsync,
+    ["docker_turn"] = DockerBench.RunAsync,
     ["context_100mb"] = ContextBench.RunAsync,
     [Soak] = SoakBench.RunAsync,
 };

@@ -295,4 +295,30 @@ public abstract partial class ReplBehaviours
         await repl.RunAsync("globals().clear()");
         Assert.Equal("__main__ True\n", await repl.PrintAsync("class A:\n    pass\nprint(A.__module__, callable(llm_query))"));
     }
+
+    [Fact]
+    public async Task ManyCells_KeepTheirState()
+    {
+        await using var repl = await StartAsync();
+        await repl.PrintAsync("total = 0");
+        for (var cell = 1; cell <= 200; cell++)
+        {
+            Assert.Equal($"{cell}\n", await repl.PrintAsync("total += 1\nprint(total)"));
+        }
+    }
+
+    [Fact]
+    public async Task CellOfAMegabyte_Runs()
+    {
+        await using var repl = await StartAsync();
+        var code = string.Concat(Enumerable.Range(0, 20_000).Select(line => $"value = {line}  # é and more of the line\n"));
+        Assert.Equal("19999\n", await repl.PrintAsync($"{code}print(value)"));
+    }
+
+    [Fact]
+    public async Task CodeWithOtherLineEndsAndNames_Runs()
+    {
+        await using var repl = await StartAsync();
+        Assert.Equal("2 été\n", await repl.PrintAsync("x = 1\r\nif x:\r\n    x += 1\r\nnom_d_été = 'été'\r\nprint(x, nom_d_été)\r\n"));
+    }
 }

@@ -188,6 +188,23 @@ public abstract partial class ReplBehaviours
         Assert.Equal("['', '', []]\n", await repl.PrintAsync("print([context_0, context_1, context_2])"));
     }
 
+    [Fact]
+    public async Task DeeplyNestedJson_IsRead()
+    {
+        var text = string.Concat(Enumerable.Repeat("[", 300)) + "\"é\"" + string.Concat(Enumerable.Repeat("]", 300));
+        using var stream = new MemoryStream(Encoding.UTF8.GetBytes(text));
+        await using var repl = await StartAsync(ContextContent.FromStream(stream, ContextFormat.Json));
+        Assert.Equal("300 é\n", await repl.PrintAsync("depth = 0\ninner = context\nwhile isinstance(inner, list):\n    inner, depth = inner[0], depth + 1\nprint(depth, inner)"));
+    }
+
+    [Fact]
+    public async Task ManyLargeContexts_AreAllThere()
+    {
+        var contexts = Enumerable.Range(0, 8).Select(number => ContextContent.FromText(new string((char)('a' + number), 200_000))).ToArray();
+        await using var repl = await StartAsync(contexts);
+        Assert.Equal("abcdefgh 1600000\n", await repl.PrintAsync("every = [globals()[f'context_{i}'] for i in range(8)]\nprint(''.join(c[0] for c in every), sum(map(len, every)))"));
+    }
+
     private static async Task<TimeSpan> MedianCellAsync(TestRepl repl)
     {
         List<TimeSpan> times = [];

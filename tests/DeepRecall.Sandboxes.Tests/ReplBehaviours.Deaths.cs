@@ -1,3 +1,4 @@
+using DeepRecall.Repl;
 using DeepRecall.Request;
 using DeepRecall.Trajectory;
 
@@ -42,14 +43,22 @@ public abstract partial class ReplBehaviours
     [Fact]
     public async Task WorkerThatDiesInAThreadsCall_CancelsTheCall()
     {
+        var called = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
         var cancelled = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
-        await using var repl = await StartAsync(async (_, token) =>
+        await using var repl = await StartAsync(async (call, token) =>
         {
+            if (TestRepl.Prompt(call) == "is it there?")
+            {
+                await called.Task.WaitAsync(TimeSpan.FromSeconds(60), token);
+                return HostReply.Text("yes");
+            }
+
             using var registration = token.Register(() => cancelled.TrySetResult());
+            called.SetResult();
             await Task.Delay(Timeout.Infinite, token);
             throw new InvalidOperationException();
         });
-        var result = await repl.RunAsync("import os, threading, time\nthreading.Thread(target=llm_query, args=('x',), daemon=True).start()\ntime.sleep(0.5)\nos._exit(1)");
+        var result = await repl.RunAsync("import os, threading\nthreading.Thread(target=llm_query, args=('x',), daemon=True).start()\nllm_query('is it there?')\nos._exit(1)");
         Assert.Equal(CellStatus.Died, result.Status);
         await cancelled.Task.WaitAsync(TimeSpan.FromSeconds(30), Token);
     }

@@ -168,4 +168,100 @@ public abstract partial class ReplBehaviours
         Assert.DoesNotContain("worker", result.Error, StringComparison.OrdinalIgnoreCase);
         Assert.Equal("caught\n", await repl.PrintAsync("try:\n    fail()\nexcept RuntimeError:\n    print('caught')"));
     }
+
+    [Fact]
+    public async Task ArgumentsOfQueries_ArriveAsTheyWereGiven()
+    {
+        var calls = new ConcurrentQueue<string>();
+        await using var repl = await StartAsync((call, token) =>
+        {
+            calls.Enqueue($"{call.Name} {call.Arguments.GetRawText()}");
+            return TestRepl.Echo(call, token);
+        });
+        await repl.PrintAsync(
+            """
+            llm_query("p", model="m")
+            llm_query_batched(("a", "b"), "m")
+            rlm_query("task", {"doc": [1, None, "é"]})
+            rlm_query_batched(["a", "b"], contexts=["x", ["y"]], model="m")
+            """);
+        Assert.Equal(
+            [
+                """llm_query {"prompt":"p","model":"m"}""",
+                """llm_query_batched {"model":"m","prompts":["a","b"]}""",
+                """rlm_query {"prompt":"task","context":{"doc":[1,null,"é"]},"model":null}""",
+                """rlm_query_batched {"contexts":["x",["y"]],"model":"m","prompts":["a","b"]}""",
+            ],
+            calls);
+    }
+
+    [Fact]
+    public async Task PromptOfABatchThatFails_LeavesTheOthersAndTheirOrder()
+    {
+        await using var repl = await StartAsync((call, _) => Task.FromResult(HostReply.Texts(
+            [.. call.Arguments.GetProperty("prompts").EnumerateArray().Select(prompt => prompt.GetString() == "bad" ? "Error: refused" : $"ok {prompt}")])));
+        Assert.Equal("['ok 1', 'Error: refused', 'ok 2']\n", await repl.PrintAsync("print(llm_query_batched(['1', 'bad', '2']))"));
+        Assert.Equal("['Error: refused', 'ok x']\n", await repl.PrintAsync("print(rlm_query_batched(['bad', 'x']))"));
+    }
+
+    [Fact]
+    public async Task BatchOfManyPrompts_KeepsTheirOrder()
+    {
+        await using var repl = await StartAsync();
+        Assert.Equal("2000 True\n", await repl.PrintAsync("answers = llm_query_batched([f'{i} ' + 'x' * (i % 100) for i in range(2000)])\nprint(len(answers), all(a == f'echo: {i} ' + 'x' * (i % 100) for i, a in enumerate(answers)))"));
+    }
+
+    [Fact]
+    public async Task CallsOfDifferentDurations_EachGetTheirOwnAnswer()
+    {
+        await using var repl = await StartAsync(async (call, token) =>
+        {
+            await Task.Delay(TimeSpan.FromMilliseconds(TestRepl.Prompt(call)[0] == '0' ? 400 : 5), token);
+            return await TestRepl.Echo(call, token);
+        });
+        Assert.Equal(
+            "['echo: 0', 'echo: 1', 'echo: 2', 'echo: 3']\n",
+            await repl.PrintAsync("from concurrent.futures import ThreadPoolExecutor\nwith ThreadPoolExecutor(4) as pool:\n    print(list(pool.map(llm_query, '0123')))"));
+    }
+
+    [Fact]
+    public async Task ToolsThatFailInSomeThreads_FailOnlyThere()
+    {
+        var settings = TestRepl.Settings with { Tools = [new ToolDeclaration("half", null, [new("n", "integer", true, null)])] };
+        await using var repl = await TestRepl.StartAsync(CreateSandbox(), settings, (call, _) =>
+            call.Arguments.GetProperty("n").GetInt32() % 2 == 0
+                ? Task.FromResult(HostReply.Json(call.Arguments.GetProperty("n")))
+                : throw new InvalidOperationException("odd"));
+        Assert.Equal(
+            "[0, 'odd', 2, 'odd', 4, 'odd']\n",
+            await repl.PrintAsync("from concurrent.futures import ThreadPoolExecutor\ndef attempt(n):\n    try:\n        return half(n)\n    except RuntimeError as error:\n        return str(error)\nwith ThreadPoolExecutor(6) as pool:\n    print(list(pool.map(attempt, range(6))))"));
+    }
+
+    [Fact]
+    public async Task ValuesOfATool_CrossAsWhatTheyAre()
+    {
+        const string Values = """{"text":"'quotes' \"double\" \\ line\nand\ttab é 😀","list":[1,2.5,true,null,[]],"nested":{"a":{"b":{}}},"big":9007199254740993}""";
+        using var value = JsonDocument.Parse(Values);
+        var settings = TestRepl.Settings with { Tools = [new ToolDeclaration("same", null, [new("value", null, true, null)])] };
+        await using var repl = await TestRepl.StartAsync(CreateSandbox(), settings, (call, _) => Task.FromResult(HostReply.Json(call.Arguments.GetProperty("value").Clone())));
+        await repl.PrintAsync($"import json\nvalue = json.loads(r\"\"\"{Values}\"\"\")");
+        Assert.Equal("True 9007199254740993\n", await repl.PrintAsync("back = same(value)\nprint(back == value, back['big'])"));
+    }
+
+    [Fact]
+    public async Task CallsOfManyCells_AreInTheOrderInWhichTheyWereMade()
+    {
+        var calls = new ConcurrentQueue<string>();
+        await using var repl = await StartAsync((call, token) =>
+        {
+            calls.Enqueue(TestRepl.Prompt(call));
+            return TestRepl.Echo(call, token);
+        });
+        for (var cell = 0; cell < 10; cell++)
+        {
+            await repl.PrintAsync($"llm_query('{cell}a')\nrlm_query('{cell}b')");
+        }
+
+        Assert.Equal(Enumerable.Range(0, 10).SelectMany(cell => (string[])[$"{cell}a", $"{cell}b"]), calls);
+    }
 }

@@ -20,6 +20,7 @@ internal sealed class ReplSession : IAsyncDisposable
     private ReplWorker? _worker;
     private bool _reopen;
     private bool _inCell;
+    private volatile bool _disposed;
     private int _cells;
 
     private ReplSession(
@@ -198,6 +199,7 @@ internal sealed class ReplSession : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
+        _disposed = true;
         _clock.Dispose();
         await EndWorkerAsync().ConfigureAwait(false);
     }
@@ -340,6 +342,13 @@ internal sealed class ReplSession : IAsyncDisposable
         }
 
         _worker = worker;
+        if (_disposed)
+        {
+            // Disposed while a cell ran: its worker's death is no reason for another one, which nobody would end.
+            await EndWorkerAsync().ConfigureAwait(false);
+            throw new ObjectDisposedException(nameof(ReplSession));
+        }
+
         try
         {
             _state.Reset();

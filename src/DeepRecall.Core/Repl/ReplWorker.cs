@@ -125,7 +125,7 @@ internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
     {
         try
         {
-            return (await _process.Exited.WaitAsync(TimeSpan.FromSeconds(2)).ConfigureAwait(false)).ToString();
+            return (await _process.Exited.WaitAsync(TimeSpan.FromSeconds(5)).ConfigureAwait(false)).ToString();
         }
         catch (TimeoutException)
         {
