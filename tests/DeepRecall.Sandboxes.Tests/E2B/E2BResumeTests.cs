@@ -125,8 +125,9 @@ public sealed class E2BResumeTests(E2BFixture fixture) : IClassFixture<E2BFixtur
         await using var repl = await TestRepl.StartAsync(own.CreateSandbox());
         await repl.PrintAsync("kept = 1");
         var lost = Assert.Single(own.Emulator.Sandboxes);
-        var cell = repl.RunAsync("import time\nprint('begin', flush=True)\ntime.sleep(60)");
-        await Task.Delay(500, Token);
+        var printed = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        var cell = repl.RunAsync("import time\nprint('begin', flush=True)\ntime.sleep(600)", _ => printed.TrySetResult());
+        await printed.Task.WaitAsync(TimeSpan.FromSeconds(60), Token);
         await own.Emulator.ExpireAsync(lost);
         var result = await cell.WaitAsync(TimeSpan.FromSeconds(60), Token);
         Assert.Equal(CellStatus.Died, result.Status);

@@ -40,7 +40,12 @@ internal sealed partial class EmulatedMachine : IAsyncDisposable
     /// <exception cref="ConnectException">It cannot be started.</exception>
     public (EmulatedProcess Process, ChannelReader<ProcessEvent> Events) Start(ProcessCommand command, IReadOnlyDictionary<string, string>? environment)
     {
-        var directory = command.Directory is null ? Home : Resolve(command.Directory);
+        var directory = command.Directory switch
+        {
+            null => Home,
+            { } given when Directory.Exists(given) => given,
+            { } given => Resolve(given),
+        };
         if (!Directory.Exists(directory))
         {
             throw new ConnectException("invalid_argument", $"cwd '{command.Directory}' does not exist");
@@ -70,12 +75,16 @@ internal sealed partial class EmulatedMachine : IAsyncDisposable
 
     public EmulatedProcess? FindById(string id) => _processes.Values.FirstOrDefault(process => process.Command.Id == id);
 
-    /// <summary>A path of the sandbox as one of this machine; the user's home is the only place that there is.</summary>
-    /// <exception cref="ArgumentException">It lies outside of the sandbox.</exception>
+    /// <summary>A path of the sandbox as one of this machine: the user's home, and below it whatever else there is in the sandbox.</summary>
     public string Resolve(string path)
     {
         const string UserHome = "/home/user";
-        var relative = path.StartsWith(UserHome, StringComparison.Ordinal) ? path[UserHome.Length..].TrimStart('/') : path;
+        if (path == Home || path.StartsWith($"{Home}/", StringComparison.Ordinal))
+        {
+            return Path.GetFullPath(path);
+        }
+
+        var relative = path.StartsWith(UserHome, StringComparison.Ordinal) ? path[UserHome.Length..].TrimStart('/') : path.TrimStart('/');
         var full = Path.GetFullPath(relative, Home);
         return full == Home || full.StartsWith($"{Home}/", StringComparison.Ordinal)
             ? full

@@ -56,6 +56,9 @@ public sealed class ProcessFaults
 
     internal InputFault? NextInput() => _inputs.TryDequeue(out var fault) ? fault : null;
 
+    /// <summary>The fault of a command that writes input, where there is no other way to write any.</summary>
+    internal InputFault? NextInput(string command) => command.EndsWith("/in", StringComparison.Ordinal) || command.StartsWith("cat ", StringComparison.Ordinal) ? NextInput() : null;
+
     /// <summary>How many of the next bytes of a stream get through before it is cut; <see langword="null"/> for all.</summary>
     internal int? BytesBeforeCut(StreamCut stream, int length)
     {
