@@ -1,9 +1,11 @@
 using System.Diagnostics;
-using DeepRecall.Request;
 using DeepRecall.Repl;
+using DeepRecall.Request;
 using DeepRecall.Sandboxes.E2B;
+using DeepRecall.Sandboxes.Prime;
 using DeepRecall.Sandboxing;
 using DeepRecall.Testing.Emulators.E2B;
+using DeepRecall.Testing.Emulators.Prime;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DeepRecall.Benchmarks;
@@ -20,6 +22,14 @@ internal static class CloudBench
         await emulator.StartAsync();
         var sandbox = new E2BSandbox(new E2BSandboxOptions { ApiKey = emulator.ApiKey, ApiUrl = emulator.Url, SandboxUrl = emulator.Url });
         return await MeasureAsync("e2b", sandbox);
+    }
+
+    public static async Task<IReadOnlyList<Figure>> PrimeAsync()
+    {
+        await using var emulator = new PrimeEmulator();
+        await emulator.StartAsync();
+        var sandbox = new PrimeSandbox(new PrimeSandboxOptions { ApiKey = emulator.ApiKey, BaseUrl = emulator.Url });
+        return await MeasureAsync("prime", sandbox);
     }
 
     /// <summary>The start, a trivial cell, a sub-call, and a context of 100 MB.</summary>

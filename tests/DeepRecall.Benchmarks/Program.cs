@@ -9,6 +9,7 @@ Dictionary<string, Func<Task<IReadOnlyList<Figure>>>> benches = new(StringCompar
     ["completion_cold"] = CompletionBench.ColdAsync,
     ["context_100mb"] = ContextBench.RunAsync,
     ["e2b_turn"] = CloudBench.E2BAsync,
+    ["prime_turn"] = CloudBench.PrimeAsync,
 };
 
 var asJson = args.Contains("--json");

@@ -17,6 +17,8 @@ internal sealed class ConnectClient(HttpMessageHandler handler, Uri baseUrl, Fun
 {
     private const int MaxMessageBytes = 16 * 1024 * 1024;
 
+    private static readonly Dictionary<string, string> NoHeaders = [];
+
     private readonly HttpMessageInvoker _invoker = new(handler, disposeHandler: false);
 
     /// <summary>Whether a call that is refused as unauthenticated is made again with renewed headers.</summary>
@@ -134,7 +136,7 @@ internal sealed class ConnectClient(HttpMessageHandler handler, Uri baseUrl, Fun
             request.Content = new ByteArrayContent(body);
             request.Content.Headers.ContentType = new MediaTypeHeaderValue(contentType);
             request.Headers.TryAddWithoutValidation("Connect-Protocol-Version", "1");
-            foreach (var (name, value) in headers ?? new Dictionary<string, string>())
+            foreach (var (name, value) in headers ?? NoHeaders)
             {
                 request.Headers.TryAddWithoutValidation(name, value);
             }

@@ -124,7 +124,7 @@ internal sealed partial class ConnectProcess : ISandboxProcess
     {
         // The sandbox is there for this process alone, and nothing that it started survives the sandbox.
         var deleting = _service.DeleteAsync();
-        await End(new SandboxExit(null, Kill)).ConfigureAwait(false);
+        await EndAsync(new SandboxExit(null, Kill)).ConfigureAwait(false);
         await deleting.WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
@@ -136,13 +136,13 @@ internal sealed partial class ConnectProcess : ISandboxProcess
         }
 
         var deleting = _service.DeleteAsync();
-        await End(new SandboxExit(null, Kill)).ConfigureAwait(false);
+        await EndAsync(new SandboxExit(null, Kill)).ConfigureAwait(false);
         await _reading.ConfigureAwait(false);
         await deleting.ConfigureAwait(false);
         _ending.Dispose();
     }
 
-    private async Task End(SandboxExit exit)
+    private async Task EndAsync(SandboxExit exit)
     {
         _exited.TrySetResult(exit);
         await _ending.CancelAsync().ConfigureAwait(false);

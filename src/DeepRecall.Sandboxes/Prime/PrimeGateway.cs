@@ -14,13 +14,15 @@ namespace DeepRecall.Sandboxes.Prime;
 [SuppressMessage("Design", "CA1001", Justification = "The semaphore holds nothing that needs an end.")]
 internal sealed partial class PrimeGateway
 {
+    /// <summary>Where the worker and uploads are; every image has it.</summary>
+    private const string Folder = "/tmp/";
+
     private static readonly TimeSpan RenewEarly = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan DeleteLimit = TimeSpan.FromSeconds(20);
 
     private readonly PrimeClient _client;
     private readonly CloudHost _host;
     private readonly CloudHttp _http;
-    private readonly string _directory;
     private readonly SemaphoreSlim _renewing = new(1, 1);
     private readonly Lazy<Task> _delete;
     private PrimeAuth _auth;
@@ -31,7 +33,6 @@ internal sealed partial class PrimeGateway
         _auth = auth;
         _client = client;
         _host = host;
-        _directory = "/tmp/";
         _http = new CloudHttp(host, new CloudErrors("Prime Intellect", _ => null)) { BackOff = calls, AttemptTimeout = TimeSpan.FromMinutes(6) };
         _delete = new Lazy<Task>(DeleteOnceAsync);
     }
@@ -164,16 +165,16 @@ internal sealed partial class PrimeGateway
 
     private HttpRequestMessage Upload(string name, HttpContent content, AuthenticationHeaderValue? authorization) => new(
         HttpMethod.Post,
-        new Uri(Address, $"upload?path={Uri.EscapeDataString(_directory + name)}&sandbox_id={Uri.EscapeDataString(Id)}"))
+        new Uri(Address, $"upload?path={Uri.EscapeDataString(Folder + name)}&sandbox_id={Uri.EscapeDataString(Id)}"))
     {
         Content = new MultipartFormDataContent { { content, "file", name } },
         Headers = { Authorization = authorization },
     };
 
-    private async Task<string> ReadPathAsync(HttpResponseMessage response, string name, CancellationToken cancellationToken)
+    private static async Task<string> ReadPathAsync(HttpResponseMessage response, string name, CancellationToken cancellationToken)
     {
         var uploaded = await response.Content.ReadFromJsonAsync(PrimeJson.Default.PrimeUploaded, cancellationToken).ConfigureAwait(false);
-        return CloudOptions.Blank(uploaded?.Path) ?? _directory + name;
+        return CloudOptions.Blank(uploaded?.Path) ?? Folder + name;
     }
 
     private async Task<PrimeAuth> RenewAsync(PrimeAuth refused, CancellationToken cancellationToken)

@@ -98,8 +98,14 @@ internal sealed partial class EmulatedMachine : IAsyncDisposable
             process.Signal(Kill);
         }
 
-        // As a machine that is switched off: whatever ran in it, by whatever parent.
-        ProcessTree.WithVariable("HOME", Home).ForEach(process => SendSignal(process, Kill));
+        // As a machine that is switched off: whatever ran in it, by whatever parent, is gone.
+        var deadline = Environment.TickCount64 + 30_000;
+        while (ProcessTree.WithVariable("HOME", Home) is { Count: > 0 } left && Environment.TickCount64 < deadline)
+        {
+            left.ForEach(process => SendSignal(process, Kill));
+            await Task.Delay(2);
+        }
+
         await Task.WhenAll(_processes.Values.Select(process => process.Ended)).WaitAsync(TimeSpan.FromSeconds(30));
         try
         {
