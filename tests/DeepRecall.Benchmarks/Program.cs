@@ -13,6 +13,8 @@ Dictionary<string, Func<Task<IReadOnlyList<Figure>>>> benches = new(StringCompar
     ["docker_turn"] = DockerBench.RunAsync,
     ["context_100mb"] = ContextBench.RunAsync,
     [Soak] = SoakBench.RunAsync,
+    ["e2b_turn"] = CloudBench.E2BAsync,
+    ["prime_turn"] = CloudBench.PrimeAsync,
 };
 
 var asJson = args.Contains("--json");

@@ -265,18 +265,25 @@ internal sealed class ReplSession : IAsyncDisposable
         var (elapsed, waited) = cell.Clock.Stop();
         _inCell = false;
         await EndWorkerAsync().ConfigureAwait(false);
-        var error = $"The REPL died: {end}; its variables are lost.";
-        if (!stop.IsCancellationRequested)
+        var error = $"The REPL died: {end}; its variables are lost";
+        var goesOn = !stop.IsCancellationRequested;
+        if (goesOn)
         {
-            await StartWorkerAsync(cancellationToken).ConfigureAwait(false);
-            error += " A fresh REPL was started, with the context loaded again.";
+            try
+            {
+                await StartWorkerAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (SandboxException failure)
+            {
+                throw new SandboxException($"{error}, and no fresh one could be started. {failure.Message}", failure) { Kind = failure.Kind };
+            }
         }
 
         return new CellResult
         {
             Status = CellStatus.Died,
             Output = cell.Output,
-            Error = error,
+            Error = goesOn ? $"{error}. A fresh REPL was started, with the context loaded again." : $"{error}.",
             Duration = elapsed,
             Waited = waited,
         };
@@ -330,7 +337,7 @@ internal sealed class ReplSession : IAsyncDisposable
 
             if (error is OperationCanceledException && timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
             {
-                throw new SandboxException($"The sandbox '{_sandbox.Name}' did not start within {_settings.StartTimeout.TotalSeconds:0.###} seconds ({nameof(DeepRecallOptions.SandboxStartTimeout)}).", error);
+                throw new SandboxException($"The sandbox '{_sandbox.Name}' did not start within {_settings.StartTimeout.TotalSeconds:0.###} seconds ({nameof(DeepRecallOptions.SandboxStartTimeout)}).", error) { Kind = SandboxErrorKind.Timeout };
             }
 
             if (error is WorkerGoneException or WorkerErrorException)
