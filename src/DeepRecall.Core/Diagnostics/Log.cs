@@ -25,4 +25,10 @@ internal static partial class Log
 
     [LoggerMessage(7, LogLevel.Debug, "Run {RunId}: sub-call {Number} ({Function}) failed: {ErrorType}.")]
     public static partial void SubcallFailed(ILogger logger, string runId, int number, string function, string errorType);
+
+    [LoggerMessage(20, LogLevel.Warning, "The code in environment {Environment} is not isolated in full: {Isolation}.")]
+    public static partial void IsolationIncomplete(ILogger logger, string environment, Sandboxing.SandboxIsolation isolation);
+
+    [LoggerMessage(21, LogLevel.Warning, "The pool of environment {Environment} could not start an idle process.")]
+    public static partial void PoolNotFilled(ILogger logger, string environment, Exception error);
 }

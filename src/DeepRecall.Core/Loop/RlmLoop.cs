@@ -292,6 +292,7 @@ internal sealed class RlmLoop
         Depth = _depth,
         Question = Excerpt.Head(_request.Question),
         Environment = _scope.Sandbox.Name,
+        Isolation = _repl?.Isolation,
         Contexts = [.. _repl?.Contexts ?? []],
         Turns = [.. _turns],
         Answer = answer,

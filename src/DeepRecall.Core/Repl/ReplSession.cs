@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text;
 using DeepRecall.Diagnostics;
 using DeepRecall.Request;
@@ -10,6 +11,9 @@ namespace DeepRecall.Repl;
 /// <summary>A live REPL: its variables stay from cell to cell, and a worker that dies is replaced by a fresh one.</summary>
 internal sealed class ReplSession : IAsyncDisposable
 {
+    // The sandboxes whose missing isolation was logged: once for each, not for each start.
+    private static readonly ConditionalWeakTable<ISandbox, ISandbox> Warned = [];
+
     private readonly ISandbox _sandbox;
     private readonly ReplSettings _settings;
     private readonly IReadOnlyList<ContextSource> _contexts;
@@ -44,6 +48,9 @@ internal sealed class ReplSession : IAsyncDisposable
 
     /// <summary>The contexts as the REPL has them.</summary>
     public IReadOnlyList<ContextRecord> Contexts => _contextRecords;
+
+    /// <summary>What isolates the REPL; <see langword="null"/> when its environment does not tell.</summary>
+    public SandboxIsolation? Isolation { get; private set; }
 
     /// <summary>What was found while loading them.</summary>
     public IReadOnlyList<string> Notes => _notes;
@@ -224,6 +231,7 @@ internal sealed class ReplSession : IAsyncDisposable
                 ProtocolJson.Default.JsonElement,
                 linked.Token).ConfigureAwait(false);
             Log.ReplStarted(_logger, _sandbox.Name, _time.GetElapsedTime(started).TotalMilliseconds);
+            NoteIsolation(worker.Isolation);
         }
         catch (Exception error)
         {
@@ -249,6 +257,7 @@ internal sealed class ReplSession : IAsyncDisposable
         try
         {
             await LoadAsync(worker, cancellationToken).ConfigureAwait(false);
+            await worker.SealAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (Exception error)
         {
@@ -259,6 +268,15 @@ internal sealed class ReplSession : IAsyncDisposable
             }
 
             throw;
+        }
+    }
+
+    private void NoteIsolation(SandboxIsolation? isolation)
+    {
+        Isolation = isolation;
+        if (isolation is { IsComplete: false } && Warned.TryAdd(_sandbox, _sandbox))
+        {
+            Log.IsolationIncomplete(_logger, _sandbox.Name, isolation);
         }
     }
 
