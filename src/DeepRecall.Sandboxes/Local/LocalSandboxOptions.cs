@@ -45,8 +45,8 @@ public sealed class LocalSandboxOptions
     public long MemoryLimit { get; set; } = 1L << 30;
 
     /// <summary>
-    /// Gets or sets how many bytes the scratch directory may hold, a file counting as 4 KiB at least. No file can grow past it; a
-    /// directory that does ends the process soon after. Default 1 GiB, at least 1 MiB.
+    /// Gets or sets how many bytes the scratch directory may hold, a file counting as 4 KiB at least. No file can
+    /// grow past seven eighths of it, which is an <c>OSError</c>; a directory that does ends the process soon after. Default 1 GiB, at least 1 MiB.
     /// </summary>
     public long ScratchLimit { get; set; } = 1L << 30;
 

@@ -17,7 +17,7 @@ internal sealed partial class ProcessLimits(int processId, ConfinementSettings s
     private readonly Lock _lock = new();
     private bool _isSealed;
 
-    /// <summary>Sets the limits that stay.</summary>
+    /// <summary>Sets the limits that stay. One file cannot fill the scratch directory, so that filling one is an error of the code, not its end.</summary>
     /// <returns>Why it failed, or <see langword="null"/>.</returns>
     public string? Set()
     {
@@ -26,7 +26,7 @@ internal sealed partial class ProcessLimits(int processId, ConfinementSettings s
             return "Function not implemented";
         }
 
-        foreach (var (resource, value) in new[] { (CoreSize, 0L), (FileSize, settings.ScratchLimit), (OpenFiles, settings.OpenFileLimit) })
+        foreach (var (resource, value) in new[] { (CoreSize, 0L), (FileSize, settings.ScratchLimit / 8 * 7), (OpenFiles, settings.OpenFileLimit) })
         {
             if (Set(resource, (ulong)value, (ulong)value) is { } failure)
             {
