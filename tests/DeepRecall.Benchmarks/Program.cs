@@ -7,6 +7,8 @@ Dictionary<string, Func<Task<IReadOnlyList<Figure>>>> benches = new(StringCompar
     ["llm_query"] = TurnBench.LlmQueryAsync,
     ["batched_16"] = TurnBench.BatchedAsync,
     ["completion_cold"] = CompletionBench.ColdAsync,
+    ["completion_warm"] = CompletionBench.WarmAsync,
+    ["confinement"] = ConfinementBench.RunAsync,
     ["context_100mb"] = ContextBench.RunAsync,
 };
 

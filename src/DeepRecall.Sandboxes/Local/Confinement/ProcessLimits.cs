@@ -14,6 +14,9 @@ internal sealed partial class ProcessLimits(int processId, ConfinementSettings s
     // While code may already run, a later value gets room for itself, and no more: JSON grows most when it is parsed.
     private const long MostGrowth = 32;
 
+    // The stacks of the worker's threads, for the greater part.
+    private const long WorkersOwn = 64L << 20;
+
     private readonly Lock _lock = new();
     private bool _isSealed;
 
@@ -37,13 +40,13 @@ internal sealed partial class ProcessLimits(int processId, ConfinementSettings s
         return null;
     }
 
-    /// <summary>Limits memory to what is there now and as much again as the option says.</summary>
+    /// <summary>Limits memory to what is there now, what the worker still needs to start, and as much again as the option says.</summary>
     /// <returns>Why it failed, or <see langword="null"/>.</returns>
     public string? SetMemory()
     {
         lock (_lock)
         {
-            return LimitMemory(0);
+            return LimitMemory(WorkersOwn);
         }
     }
 

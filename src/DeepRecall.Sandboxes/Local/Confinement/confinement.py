@@ -215,6 +215,16 @@ def close_inherited(kernel: Optional[Kernel]) -> str:
     return "closed"
 
 
+def open_kernel(plan: "dict[str, Any]") -> "tuple[Optional[Kernel], str]":
+    """The way to system calls, or why there is none."""
+    if _ctypes is None or "_ctypes" in plan["hidden"]:
+        return None, "this Python has no _ctypes module"
+    try:
+        return Kernel(plan["numbers"], plan["hidden"]), ""
+    except Exception as error:  # a Python that is built, or that names things, in another way
+        return None, f"this Python cannot make system calls: {type(error).__name__}: {error}"
+
+
 def apply(plan: "dict[str, Any]", scratch: str) -> "dict[str, list[Any]]":
     """Takes every step, and tells for each whether it holds and by what, or why not."""
     report: "dict[str, list[Any]]" = {}
@@ -226,13 +236,12 @@ def apply(plan: "dict[str, Any]", scratch: str) -> "dict[str, list[Any]]":
             reason = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
             report[name] = [False, reason]
 
-    if _ctypes is None or "_ctypes" in plan["hidden"]:
-        missing = "this Python has no _ctypes module"
+    kernel, missing = open_kernel(plan)
+    if kernel is None:
         for name in ("no_new_privs", "capabilities", "files", "inspection", "calls"):
             report[name] = [False, missing]
         step("descriptors", lambda: close_inherited(None))
         return report
-    kernel = Kernel(plan["numbers"], plan["hidden"])
     kernel.keep_one_heap()
     step("descriptors", lambda: close_inherited(kernel))
     step("no_new_privs", lambda: forbid_new_privileges(kernel))
