@@ -31,4 +31,7 @@ internal static partial class Log
 
     [LoggerMessage(21, LogLevel.Warning, "The pool of environment {Environment} could not start an idle process.")]
     public static partial void PoolNotFilled(ILogger logger, string environment, Exception error);
+
+    [LoggerMessage(22, LogLevel.Warning, "The pool of environment {Environment} could not end an idle process.")]
+    public static partial void PoolProcessNotEnded(ILogger logger, string environment, Exception error);
 }

@@ -111,7 +111,7 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
         await _filling.WaitAsync().ConfigureAwait(false);
         while (_idle.TryDequeue(out var process))
         {
-            await process.DisposeAsync().ConfigureAwait(false);
+            await DiscardAsync(process).ConfigureAwait(false);
         }
     }
 
@@ -124,10 +124,23 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
                 return process;
             }
 
-            await process.DisposeAsync().ConfigureAwait(false);
+            await DiscardAsync(process).ConfigureAwait(false);
         }
 
         return null;
+    }
+
+    private async Task DiscardAsync(PooledProcess process)
+    {
+        try
+        {
+            await process.DisposeAsync().ConfigureAwait(false);
+        }
+        catch (Exception error)
+        {
+            // It is in nobody's way, and no reason to fail a request that does not use it.
+            Log.PoolProcessNotEnded(_logger, _inner.Name, error);
+        }
     }
 
     private async Task RefillAsync()

@@ -9,7 +9,7 @@ namespace DeepRecall.Sandboxes.Local;
 /// <remarks>
 /// The process gets a scrubbed environment (no variable of the host, so no API key), a scratch directory of its own that is deleted
 /// at the end, and a process group of its own that is ended as a whole. On Linux it is confined before any code runs in it:
-/// <see cref="LocalSandboxOptions"/> say to what, and ISOLATION.md beside this file what that promises. Thread-safe.
+/// <see cref="LocalSandboxOptions"/> say to what, and ISOLATION.md beside this class's source what that promises. Thread-safe.
 /// </remarks>
 public sealed class LocalSandbox : ISandbox
 {

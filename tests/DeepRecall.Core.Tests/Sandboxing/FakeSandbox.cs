@@ -52,6 +52,8 @@ internal sealed class FakeSandbox(int defaultPoolSize = 0) : ISandbox
 
         public bool IsSealed { get; private set; }
 
+        public Exception? DisposeFailure { get; set; }
+
         public Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken) => Task.FromResult($"/fake/{name}");
 
         public Task SealAsync(CancellationToken cancellationToken)
@@ -72,7 +74,7 @@ internal sealed class FakeSandbox(int defaultPoolSize = 0) : ISandbox
         {
             Disposals++;
             _exited.TrySetResult(new SandboxExit(0));
-            return ValueTask.CompletedTask;
+            return DisposeFailure is null ? ValueTask.CompletedTask : ValueTask.FromException(DisposeFailure);
         }
     }
 }

@@ -57,6 +57,20 @@ public sealed class SandboxPoolTests
         Assert.Equal(1, dead.Disposals);
     }
 
+    [Fact]
+    public async Task DeadProcessThatCannotBeEnded_IsNoTroubleOfTheRequest()
+    {
+        var logger = new FakeLogger<SandboxPool>();
+        var sandbox = new FakeSandbox();
+        await using var pool = new SandboxPool(sandbox, new SandboxPoolOptions { Size = 1 }, logger: logger);
+        await pool.WarmAsync(Token);
+        var dead = sandbox.Started.Single();
+        dead.DisposeFailure = new IOException("gone");
+        await dead.KillAsync(Token);
+        Assert.False((await pool.StartAsync(Request("mine"), Token)).Exited.IsCompleted);
+        Assert.Equal("gone", logger.LatestRecord.Exception?.Message);
+    }
+
     [Theory]
     [InlineData(10, true)]
     [InlineData(11, false)]
