@@ -22,7 +22,10 @@ public sealed class DeepRecallChatClientSecretsTests
                 import os
                 print(sorted(os.environ))
                 print("sk-4711" in repr(dict(os.environ)))
-                print("sk-4711" in open("/proc/self/environ", errors="replace").read())
+                try:
+                    print("sk-4711" in open("/proc/self/environ", errors="replace").read())
+                except PermissionError:
+                    print(False)  # confined code may not even look
                 """),
             Script.Answer("1")).RunAsync(Token);
 

@@ -75,7 +75,15 @@ public abstract partial class ReplBehaviours
     public async Task MemoryThatRunsOut_IsAnErrorOfTheCell()
     {
         await using var repl = await StartAsync(ContextContent.FromText("the context"));
-        var result = await repl.RunAsync("import resource\nkept = 1\nresource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))\nhuge = 'x' * (1 << 31)");
+        var result = await repl.RunAsync("""
+            import resource
+            kept = 1
+            try:
+                resource.setrlimit(resource.RLIMIT_AS, (1 << 30, 1 << 30))
+            except ValueError:
+                pass  # where code may not set limits, the environment has set them
+            huge = 'x' * (1 << 31)
+            """);
         Assert.Equal((CellStatus.Error, "MemoryError"), (result.Status, result.ErrorType));
         Assert.Equal("1 the context\n", await repl.PrintAsync("print(kept, context)"));
 

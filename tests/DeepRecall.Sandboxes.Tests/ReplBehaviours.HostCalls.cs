@@ -189,8 +189,8 @@ public abstract partial class ReplBehaviours
             [
                 """llm_query {"prompt":"p","model":"m"}""",
                 """llm_query_batched {"model":"m","prompts":["a","b"]}""",
-                """rlm_query {"prompt":"task","context":{"doc":[1,null,"é"]},"model":null}""",
-                """rlm_query_batched {"contexts":["x",["y"]],"model":"m","prompts":["a","b"]}""",
+                """rlm_query {"prompt":"task","context":{"doc":[1,null,"é"]},"model":null,"schema":null}""",
+                """rlm_query_batched {"contexts":["x",["y"]],"model":"m","schema":null,"prompts":["a","b"]}""",
             ],
             calls);
     }

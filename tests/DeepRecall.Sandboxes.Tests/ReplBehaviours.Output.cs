@@ -243,6 +243,12 @@ public abstract partial class ReplBehaviours
         // A child that runs on to the end of the cell must not answer for its parent.
         output = await repl.PrintAsync("pid = os.fork()\nif pid:\n    os.waitpid(pid, 0)\nprint('once' if pid else 'other')");
         Assert.Equal("other\nonce\n", output);
+    }
+
+    [Fact]
+    public virtual async Task PoolOfProcesses_DoesNotConfuseTheProtocol()
+    {
+        await using var repl = await StartAsync();
         Assert.Equal("3\n", await repl.PrintAsync("import multiprocessing\ndef square(x):\n    return x * x\nwith multiprocessing.get_context('fork').Pool(2) as pool:\n    print(len(pool.map(square, [1, 2, 3])))"));
     }
 

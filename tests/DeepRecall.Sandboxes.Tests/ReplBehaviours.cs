@@ -12,7 +12,7 @@ public abstract partial class ReplBehaviours
     /// <summary>Makes the environment with its default options.</summary>
     protected abstract ISandbox CreateSandbox();
 
-    private Task<TestRepl> StartAsync(params AIContent[] contexts) => TestRepl.StartAsync(CreateSandbox(), contexts);
+    private protected Task<TestRepl> StartAsync(params AIContent[] contexts) => TestRepl.StartAsync(CreateSandbox(), contexts);
 
     private Task<TestRepl> StartAsync(ReplSettings settings, params AIContent[] contexts) =>
         TestRepl.StartAsync(CreateSandbox(), settings, contexts: contexts);

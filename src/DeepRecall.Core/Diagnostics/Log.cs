@@ -31,4 +31,13 @@ internal static partial class Log
 
     [LoggerMessage(9, LogLevel.Warning, "The model could not be asked for an answer at the end of a run: {ErrorType}.")]
     public static partial void ClosingFailed(ILogger logger, string errorType);
+
+    [LoggerMessage(20, LogLevel.Warning, "The code in environment {Environment} is not isolated in full: {Isolation}.")]
+    public static partial void IsolationIncomplete(ILogger logger, string environment, Sandboxing.SandboxIsolation isolation);
+
+    [LoggerMessage(21, LogLevel.Warning, "The pool of environment {Environment} could not start an idle process.")]
+    public static partial void PoolNotFilled(ILogger logger, string environment, Exception error);
+
+    [LoggerMessage(22, LogLevel.Warning, "The pool of environment {Environment} could not end an idle process.")]
+    public static partial void PoolProcessNotEnded(ILogger logger, string environment, Exception error);
 }

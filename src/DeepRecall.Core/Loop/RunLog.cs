@@ -49,6 +49,7 @@ internal sealed class RunLog(RunScope scope, RlmRequest request, string runId, i
         Depth = depth,
         Question = Excerpt.Head(request.Question),
         Environment = scope.Sandbox.Name,
+        Isolation = Repl?.Isolation,
         Contexts = [.. Repl?.Contexts ?? []],
         Turns = [.. Turns],
         Compactions = [.. Compactions],

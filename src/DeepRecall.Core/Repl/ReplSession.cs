@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using DeepRecall.Diagnostics;
 using DeepRecall.Request;
@@ -10,6 +11,9 @@ namespace DeepRecall.Repl;
 /// <summary>A live REPL: its variables stay from cell to cell, and a worker that dies is replaced by a fresh one.</summary>
 internal sealed class ReplSession : IAsyncDisposable
 {
+    // The sandboxes whose missing isolation was logged: once for each, not for each start.
+    private static readonly ConditionalWeakTable<ISandbox, ISandbox> Warned = [];
+
     private readonly ISandbox _sandbox;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
@@ -46,6 +50,9 @@ internal sealed class ReplSession : IAsyncDisposable
 
     /// <summary>The variable that is <c>context</c> too.</summary>
     public string CurrentContext => $"context_{_state.Current}";
+
+    /// <summary>What isolates the REPL; <see langword="null"/> when its environment does not tell.</summary>
+    public SandboxIsolation? Isolation { get; private set; }
 
     /// <summary>What was found while loading them.</summary>
     public IReadOnlyList<string> Notes => _state.Notes;
@@ -214,6 +221,7 @@ internal sealed class ReplSession : IAsyncDisposable
         {
             await SetUpAsync(worker, "begin", cancellationToken).WaitAsync(_settings.StartTimeout, _time, cancellationToken).ConfigureAwait(false);
             await _state.LoadAsync(worker, cancellationToken).ConfigureAwait(false);
+            await worker.SealAsync(cancellationToken).ConfigureAwait(false);
             return null;
         }
         catch (TimeoutException)
@@ -327,6 +335,7 @@ internal sealed class ReplSession : IAsyncDisposable
             worker = await ReplWorker.StartAsync(_sandbox, (call, token) => _callHost(call, token), linked.Token).ConfigureAwait(false);
             await SetUpAsync(worker, "initialize", linked.Token).ConfigureAwait(false);
             Log.ReplStarted(_logger, _sandbox.Name, _time.GetElapsedTime(started).TotalMilliseconds);
+            NoteIsolation(worker.Isolation);
         }
         catch (Exception error)
         {
@@ -360,6 +369,7 @@ internal sealed class ReplSession : IAsyncDisposable
         {
             _state.Reset();
             await _state.LoadAsync(worker, cancellationToken).ConfigureAwait(false);
+            await worker.SealAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (Exception error)
         {
@@ -370,6 +380,15 @@ internal sealed class ReplSession : IAsyncDisposable
             }
 
             throw;
+        }
+    }
+
+    private void NoteIsolation(SandboxIsolation? isolation)
+    {
+        Isolation = isolation;
+        if (isolation is { IsComplete: false } && Warned.TryAdd(_sandbox, _sandbox))
+        {
+            Log.IsolationIncomplete(_logger, _sandbox.Name, isolation);
         }
     }
 

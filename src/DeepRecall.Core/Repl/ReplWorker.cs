@@ -36,7 +36,7 @@ internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
         var nonce = Guid.NewGuid().ToString("N");
         var request = new SandboxStartRequest { WorkerSource = WorkerSource.Text, Nonce = nonce };
         var process = await StartProcessAsync(sandbox, request, cancellationToken).ConfigureAwait(false);
-        var worker = new ReplWorker(process, nonce, callHost);
+        var worker = new ReplWorker(process, process.Nonce ?? nonce, callHost);
         try
         {
             await Task.WhenAny(worker._ready.Task, worker._readingTask).WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -53,6 +53,9 @@ internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
             throw;
         }
     }
+
+    /// <summary>What isolates the worker, as its environment tells.</summary>
+    public SandboxIsolation? Isolation => _process.Isolation;
 
     private static async Task<ISandboxProcess> StartProcessAsync(ISandbox sandbox, SandboxStartRequest request, CancellationToken cancellationToken)
     {
@@ -89,6 +92,8 @@ internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
 
     public Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken) =>
         _process.UploadAsync(name, write, cancellationToken);
+
+    public Task SealAsync(CancellationToken cancellationToken) => _process.SealAsync(cancellationToken);
 
     /// <summary>Runs code as <paramref name="cell"/>, whose calls and output come while it runs.</summary>
     public async Task<ExecuteResult> ExecuteAsync(RunningCell cell, string code, bool reopen)

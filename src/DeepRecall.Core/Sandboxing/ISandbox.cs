@@ -20,4 +20,13 @@ public interface ISandbox
     /// <returns>The running process; whoever started it disposes it.</returns>
     /// <exception cref="SandboxException">The process could not be started.</exception>
     Task<ISandboxProcess> StartAsync(SandboxStartRequest request, CancellationToken cancellationToken);
+
+    /// <summary>Gets how many idle processes a <see cref="SandboxPool"/> keeps ready when it is not told; 0 where an idle one costs money.</summary>
+    int DefaultPoolSize => 0;
+
+    /// <summary>Finds out what isolates the code that runs here, for a health check; the first answer may take a start's time.</summary>
+    /// <param name="cancellationToken">Ends the attempt.</param>
+    /// <returns>What holds and what does not; <see langword="null"/> when the environment does not tell.</returns>
+    /// <exception cref="SandboxException">Nothing can be started here.</exception>
+    Task<SandboxIsolation?> GetIsolationAsync(CancellationToken cancellationToken) => Task.FromResult<SandboxIsolation?>(null);
 }

@@ -34,12 +34,28 @@ public interface ISandboxProcess : IAsyncDisposable
     /// <summary>Gets a task that completes when the process has ended. It never fails.</summary>
     Task<SandboxExit> Exited { get; }
 
+    /// <summary>Gets what isolates this process, as it was found at its start; <see langword="null"/> when the environment does not tell.</summary>
+    SandboxIsolation? Isolation => null;
+
+    /// <summary>
+    /// Gets the nonce that the worker was started with, where that was before there was a request, as in a <see cref="SandboxPool"/>;
+    /// <see langword="null"/> when it is the request's.
+    /// </summary>
+    string? Nonce => null;
+
     /// <summary>Writes a file into the sandbox.</summary>
     /// <param name="name">The file's name: letters, digits, dots, hyphens and underscores.</param>
     /// <param name="write">Writes the file's bytes to the stream that it is given; called once.</param>
     /// <param name="cancellationToken">Ends the upload.</param>
     /// <returns>The file's path as the process sees it.</returns>
     Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken);
+
+    /// <summary>
+    /// Tells the environment that all values are loaded and code will run next, so that limits that count from here can be set.
+    /// Called again after later uploads.
+    /// </summary>
+    /// <param name="cancellationToken">Ends the attempt.</param>
+    Task SealAsync(CancellationToken cancellationToken) => Task.CompletedTask;
 
     /// <summary>Sends the process an interrupt (SIGINT), which ends the running cell and keeps the REPL's state.</summary>
     /// <param name="cancellationToken">Ends the attempt.</param>

@@ -1,4 +1,5 @@
 using System.Text.Json.Serialization;
+using DeepRecall.Sandboxing;
 using Microsoft.Extensions.AI;
 
 namespace DeepRecall.Trajectory;
@@ -17,6 +18,9 @@ public sealed record RlmTrajectory
 
     /// <summary>Gets the environment that ran the code, for example <c>local</c>.</summary>
     public required string Environment { get; init; }
+
+    /// <summary>Gets what isolated the code from the host; <see langword="null"/> when the environment does not tell.</summary>
+    public SandboxIsolation? Isolation { get; init; }
 
     /// <summary>Gets the contexts as the REPL had them.</summary>
     public required IReadOnlyList<ContextRecord> Contexts { get; init; }

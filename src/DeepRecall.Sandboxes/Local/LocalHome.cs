@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using DeepRecall.Sandboxes.Local.Confinement;
 
 namespace DeepRecall.Sandboxes.Local;
 
@@ -18,9 +19,10 @@ internal sealed class LocalHome
 
     private readonly string _directory;
     private readonly FileStream _lock;
-    private readonly ConcurrentDictionary<string, Lazy<string>> _workers = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<(string Worker, string? Plan), Lazy<string>> _workers = new();
     private long _scratches;
     private long _installs;
+    private long _uploads;
 
     private LocalHome(string root)
     {
@@ -36,31 +38,43 @@ internal sealed class LocalHome
 
     public static LocalHome For(string root) => Homes.GetOrAdd(root, static path => new Lazy<LocalHome>(() => new LocalHome(path))).Value;
 
-    /// <summary>Writes the worker, once for each text of it.</summary>
-    /// <returns>The directory in which it is the module <c>deeprecall_worker</c>.</returns>
-    public string InstallWorker(string source)
+    /// <summary>Writes the worker, and what confines it, once for each text of them.</summary>
+    /// <param name="worker">The worker's source.</param>
+    /// <param name="plan">What to confine it to, as JSON; <see langword="null"/> for a worker that is not confined.</param>
+    /// <returns>The directory in which they are modules.</returns>
+    public string InstallWorker(string worker, string? plan)
     {
+        var key = (worker, plan);
         while (true)
         {
-            var installed = _workers.GetOrAdd(source, text => new Lazy<string>(() => Install(text)));
-            if (File.Exists(ModulePath(installed.Value)))
+            var installed = _workers.GetOrAdd(key, text => new Lazy<string>(() => Install(text.Worker, text.Plan)));
+            if (File.Exists(ModulePath(installed.Value, LocalProcess.WorkerModule)))
             {
                 return installed.Value;
             }
 
             // Something that cleans temporary directories took it from a host that runs for long.
-            _workers.TryRemove(new KeyValuePair<string, Lazy<string>>(source, installed));
+            _workers.TryRemove(new KeyValuePair<(string, string?), Lazy<string>>(key, installed));
         }
     }
 
     public string CreateScratch() => CreatePrivate(Path.Combine(_directory, $"scratch-{Interlocked.Increment(ref _scratches)}"));
 
-    private static string ModulePath(string directory) => Path.Combine(directory, LocalProcess.WorkerModule + ".py");
+    /// <summary>A path for a file on its way into a scratch directory, where code that runs there cannot meddle with it.</summary>
+    public string CreateUploadPath() => Path.Combine(_directory, $"upload-{Interlocked.Increment(ref _uploads)}");
 
-    private string Install(string source)
+    private static string ModulePath(string directory, string module) => Path.Combine(directory, module + ".py");
+
+    private string Install(string worker, string? plan)
     {
         var directory = CreatePrivate(Path.Combine(_directory, $"worker-{Interlocked.Increment(ref _installs)}"));
-        File.WriteAllText(ModulePath(directory), source);
+        if (plan is not null)
+        {
+            File.WriteAllText(Path.Combine(directory, "plan.json"), plan);
+            File.WriteAllText(ModulePath(directory, LocalProcess.ConfinementModule), ConfinementPlan.Source);
+        }
+
+        File.WriteAllText(ModulePath(directory, LocalProcess.WorkerModule), worker);
         return directory;
     }
 

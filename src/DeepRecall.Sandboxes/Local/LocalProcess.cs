@@ -1,6 +1,6 @@
 using System.Diagnostics;
 using System.Runtime.InteropServices;
-using System.Text;
+using DeepRecall.Sandboxes.Local.Confinement;
 using DeepRecall.Sandboxing;
 
 namespace DeepRecall.Sandboxes.Local;
@@ -10,28 +10,37 @@ internal sealed partial class LocalProcess : ISandboxProcess
 {
     public const string WorkerModule = "deeprecall_worker";
 
+    public const string ConfinementModule = "deeprecall_confinement";
+
     // The worker is imported, not run, so that its compiled form is kept beside it and later starts do not compile it.
     private const string Bootstrap = $"import sys; sys.path.append(sys.argv[1]); import {WorkerModule} as w; del sys.path[-1]; w.main(sys.argv[2])";
+
+    // All that is the host's own code is loaded before the door closes behind it.
+    private const string ConfinedBootstrap =
+        $"import sys; sys.path.append(sys.argv[1]); import {WorkerModule} as w, {ConfinementModule} as c; del sys.path[-1]; c.confine(sys.argv[1], sys.argv[3]); w.main(sys.argv[2])";
+
     private const string ScratchVariable = "TMPDIR";
     private const int Interrupt = 2;
     private const int Kill = 9;
-    private const int MaxErrorText = 4_000;
 
     private readonly Process _process;
+    private readonly LocalHome _home;
     private readonly string _scratch;
     private readonly TaskCompletionSource<SandboxExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
-    private readonly Task<string> _errors;
+    private readonly StartupOutput _startup;
+    private ProcessLimits? _limits;
+    private ProcessWatch? _watch;
+    private volatile string? _excess;
     private int _disposed;
 
-    private LocalProcess(Process process, string scratch)
+    private LocalProcess(Process process, LocalHome home, string scratch)
     {
         _process = process;
+        _home = home;
         _scratch = scratch;
         Input = process.StandardInput.BaseStream;
         Output = process.StandardOutput.BaseStream;
-
-        // The worker points its own standard error elsewhere; what comes here is from before that, a reason not to have started.
-        _errors = ReadErrorsAsync(process.StandardError.BaseStream);
+        _startup = new StartupOutput(process.StandardError.BaseStream);
         process.Exited += (_, _) => _ = OnExitedAsync();
         process.EnableRaisingEvents = true;
     }
@@ -42,11 +51,14 @@ internal sealed partial class LocalProcess : ISandboxProcess
 
     public Task<SandboxExit> Exited => _exited.Task;
 
+    public SandboxIsolation? Isolation { get; private set; }
+
     internal int Id => _process.Id;
 
     /// <summary>Starts the worker: the one place where the local environment makes a process.</summary>
-    public static LocalProcess Start(PythonInterpreter python, bool useSitePackages, string workerDirectory, string nonce, string scratch)
+    public static LocalProcess Start(PythonInterpreter python, bool useSitePackages, LocalHome home, string workerDirectory, string nonce, bool isConfined)
     {
+        var scratch = home.CreateScratch();
         var start = new ProcessStartInfo(python.Executable)
         {
             WorkingDirectory = scratch,
@@ -62,14 +74,42 @@ internal sealed partial class LocalProcess : ISandboxProcess
             start.ArgumentList.Add("-S");
         }
 
-        foreach (var argument in (string[])["-X", "utf8", "-c", Bootstrap, workerDirectory, nonce])
+        foreach (var argument in (string[])["-X", "utf8", "-c", isConfined ? ConfinedBootstrap : Bootstrap, workerDirectory, nonce, scratch])
         {
             start.ArgumentList.Add(argument);
         }
 
         SetEnvironment(start.Environment, scratch);
-        return new LocalProcess(Process.Start(start)!, scratch);
+        try
+        {
+            return new LocalProcess(Process.Start(start)!, home, scratch);
+        }
+        catch
+        {
+            ScratchDirectory.Delete(scratch);
+            throw;
+        }
     }
+
+    /// <summary>Sets the limits, and waits until the process has confined itself and said how; code has not run in it by then.</summary>
+    public async Task ConfineAsync(ConfinementSettings settings, CancellationToken cancellationToken)
+    {
+        var limits = new ProcessLimits(_process.Id, settings);
+        var failure = limits.Set();
+        var report = await _startup.Confinement.WaitAsync(cancellationToken).ConfigureAwait(false);
+        if (report is null)
+        {
+            return; // It ended, and how is for whoever waits for its first message.
+        }
+
+        failure ??= limits.SetMemory();
+        _limits = limits;
+        Isolation = ConfinementReport.From(report, _process.Id, settings, failure);
+        _watch = new ProcessWatch(_process.Id, _scratch, settings, EndForExcess);
+    }
+
+    /// <summary>Says why there is no confinement.</summary>
+    public void StayFree(string reason) => Isolation = ConfinementReport.None(reason);
 
     public async Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken)
     {
@@ -78,14 +118,36 @@ internal sealed partial class LocalProcess : ISandboxProcess
             throw new ArgumentException($"'{name}' is no name for an uploaded file: letters, digits, dots, hyphens and underscores are allowed.", nameof(name));
         }
 
+        // Not written in place: code in the sandbox could have put a link there, to a file that the host may write and it may not.
         var path = Path.Combine(_scratch, name);
-        var file = new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0, FileOptions.Asynchronous);
-        await using (file.ConfigureAwait(false))
+        var upload = _home.CreateUploadPath();
+        try
         {
-            await write(file, cancellationToken).ConfigureAwait(false);
+            long length;
+            var file = new FileStream(upload, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0, FileOptions.Asynchronous);
+            await using (file.ConfigureAwait(false))
+            {
+                await write(file, cancellationToken).ConfigureAwait(false);
+                length = file.Length;
+            }
+
+            _limits?.MakeRoom(length);
+            _watch?.Expect(path, length);
+            File.Move(upload, path, overwrite: true);
+        }
+        catch
+        {
+            File.Delete(upload);
+            throw;
         }
 
         return path;
+    }
+
+    public Task SealAsync(CancellationToken cancellationToken)
+    {
+        _limits?.Seal();
+        return Task.CompletedTask;
     }
 
     public Task<bool> InterruptAsync(CancellationToken cancellationToken) =>
@@ -106,6 +168,7 @@ internal sealed partial class LocalProcess : ISandboxProcess
 
         EndAll();
         await _exited.Task.ConfigureAwait(false);
+        _watch?.Dispose();
         await Input.DisposeAsync().ConfigureAwait(false);
         await Output.DisposeAsync().ConfigureAwait(false);
         _process.Dispose();
@@ -132,19 +195,10 @@ internal sealed partial class LocalProcess : ISandboxProcess
         }
     }
 
-    private static async Task<string> ReadErrorsAsync(Stream stream)
+    private void EndForExcess(string excess)
     {
-        var text = new byte[MaxErrorText];
-        try
-        {
-            var length = await stream.ReadAtLeastAsync(text, text.Length, throwOnEndOfStream: false).ConfigureAwait(false);
-            await stream.CopyToAsync(Stream.Null).ConfigureAwait(false);
-            return Encoding.UTF8.GetString(text, 0, length).Trim();
-        }
-        catch (Exception error) when (error is IOException or ObjectDisposedException)
-        {
-            return string.Empty;
-        }
+        _excess = excess;
+        EndAll();
     }
 
     private async Task OnExitedAsync()
@@ -164,7 +218,7 @@ internal sealed partial class LocalProcess : ISandboxProcess
         var errors = string.Empty;
         try
         {
-            errors = await _errors.WaitAsync(TimeSpan.FromSeconds(1)).ConfigureAwait(false);
+            errors = await _startup.Text.WaitAsync(TimeSpan.FromSeconds(1)).ConfigureAwait(false);
         }
         catch (TimeoutException)
         {
@@ -173,7 +227,8 @@ internal sealed partial class LocalProcess : ISandboxProcess
 
         // .NET reports the end by a signal as a shell does: 128 and the signal's number.
         var signal = !OperatingSystem.IsWindows() && code > 128 && code < 128 + 65 ? code - 128 : (int?)null;
-        _exited.TrySetResult(new SandboxExit(signal is null ? code : null, signal, errors.Length > 0 ? errors : null));
+        var detail = _excess ?? (errors.Length > 0 ? errors : null);
+        _exited.TrySetResult(new SandboxExit(signal is null ? code : null, signal, detail));
     }
 
     private void EndAll()

@@ -3,7 +3,8 @@ using DeepRecall.Sandboxing;
 
 namespace DeepRecall.Sandboxes.Tests.Local;
 
+/// <summary>The local environment without confinement, as it is where there is none.</summary>
 public sealed class LocalReplTests : ReplBehaviours
 {
-    protected override ISandbox CreateSandbox() => new LocalSandbox();
+    protected override ISandbox CreateSandbox() => new LocalSandbox(new LocalSandboxOptions { Isolation = LocalIsolation.None });
 }

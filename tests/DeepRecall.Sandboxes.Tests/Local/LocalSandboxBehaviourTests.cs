@@ -84,7 +84,7 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
         Environment.SetEnvironmentVariable(Name, "secret");
         try
         {
-            await using var repl = await TestRepl.StartAsync(new LocalSandbox());
+            await using var repl = await TestRepl.StartAsync(FreeSandbox());
             var names = await repl.ValueAsync("sorted(__import__('os').environ)");
             Assert.Equal(["HOME", "LANG", "PATH", "TMPDIR"], names.EnumerateArray().Select(name => name.GetString()!).Where(name => name != "LC_CTYPE"));
             Assert.Equal("/usr/local/bin:/usr/bin:/bin", (await repl.ValueAsync("__import__('os').environ['PATH']")).GetString());
@@ -114,7 +114,7 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
     [InlineData("for i in range(100):\n    os.mkdir('d' * 100)\n    os.chdir('d' * 100)")]
     public async Task ScratchDirectory_IsGoneAfterDispose(string code)
     {
-        var repl = await TestRepl.StartAsync(Sandbox());
+        var repl = await TestRepl.StartAsync(FreeSandbox());
         var scratch = (await repl.ValueAsync("__import__('os').getcwd()")).GetString()!;
         Assert.StartsWith(_directory, scratch, StringComparison.Ordinal);
         await repl.PrintAsync($"import os\n{code}");
@@ -137,7 +137,7 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
         var outside = Directory.CreateDirectory(Path.Combine(_directory, "outside")).FullName;
         var file = Path.Combine(outside, "precious.txt");
         await File.WriteAllTextAsync(file, "x", Token);
-        await using (var repl = await TestRepl.StartAsync(Sandbox()))
+        await using (var repl = await TestRepl.StartAsync(FreeSandbox()))
         {
             await repl.PrintAsync($"import os\nos.symlink('{outside}', 'link')\nos.mkdir('d')\nos.symlink('{outside}', 'd/link')\nos.chmod('d', 0o500)");
         }
@@ -167,7 +167,7 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
     [InlineData("child = subprocess.Popen(['sh', '-c', 'trap \"\" INT TERM HUP; sleep 600; sleep 600'])")]
     public async Task ProcessesThatACellStarted_AreDeadAfterDispose(string code)
     {
-        var repl = await TestRepl.StartAsync(Sandbox());
+        var repl = await TestRepl.StartAsync(SandboxWithProcesses());
         await repl.PrintAsync($"import subprocess\n{code}");
         var child = (await repl.ValueAsync("child.pid")).GetInt32();
         Assert.True(LocalProcesses.IsAlive(child));
@@ -180,7 +180,7 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
     [InlineData("True")]
     public async Task ProcessesOfAWorkerThatDied_AreDeadToo(string ownSession)
     {
-        var repl = await TestRepl.StartAsync(Sandbox());
+        var repl = await TestRepl.StartAsync(SandboxWithProcesses());
         await repl.PrintAsync($"import os, subprocess\nchild = subprocess.Popen(['sleep', '600'], start_new_session={ownSession})");
         var child = (await repl.ValueAsync("child.pid")).GetInt32();
         await repl.RunAsync("os._exit(1)");
@@ -198,7 +198,7 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
     [Fact]
     public async Task ForkBomb_EndsWithItsSandbox()
     {
-        var repl = await TestRepl.StartAsync(Sandbox());
+        var repl = await TestRepl.StartAsync(SandboxWithProcesses());
 
         // As far as a test may go: 63 children that would stay for ten minutes.
         await repl.PrintAsync("""
@@ -324,6 +324,11 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
         await Assert.ThrowsAsync<SandboxException>(() => new LocalSandbox(new LocalSandboxOptions { PythonPath = python }).StartAsync(Request, Token));
 
     private LocalSandbox Sandbox() => new(new LocalSandboxOptions { ScratchRoot = _directory });
+
+    private LocalSandbox SandboxWithProcesses() => new(new LocalSandboxOptions { ScratchRoot = _directory, AllowSubprocesses = true });
+
+    /// <summary>Without confinement, code can do more harm to its directory.</summary>
+    private LocalSandbox FreeSandbox() => new(new LocalSandboxOptions { ScratchRoot = _directory, Isolation = LocalIsolation.None });
 
     private async Task<string> WriteScriptAsync(string script)
     {

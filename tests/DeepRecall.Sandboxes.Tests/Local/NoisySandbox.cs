@@ -23,8 +23,12 @@ internal sealed class NoisySandbox(Func<SandboxStartRequest, byte[]> noise) : IS
 
         public Task<SandboxExit> Exited => inner.Exited;
 
+        public SandboxIsolation? Isolation => inner.Isolation;
+
         public Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken) =>
             inner.UploadAsync(name, write, cancellationToken);
+
+        public Task SealAsync(CancellationToken cancellationToken) => inner.SealAsync(cancellationToken);
 
         public Task<bool> InterruptAsync(CancellationToken cancellationToken) => inner.InterruptAsync(cancellationToken);
 

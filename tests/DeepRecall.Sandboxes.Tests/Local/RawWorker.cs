@@ -24,7 +24,7 @@ internal sealed class RawWorker : IAsyncDisposable
     /// <summary>Starts a worker and initializes it.</summary>
     public static async Task<RawWorker> StartAsync()
     {
-        var process = await new LocalSandbox().StartAsync(new SandboxStartRequest { WorkerSource = WorkerSource.Text, Nonce = "the nonce" }, Token);
+        var process = await new LocalSandbox(new LocalSandboxOptions { AllowSubprocesses = true }).StartAsync(new SandboxStartRequest { WorkerSource = WorkerSource.Text, Nonce = "the nonce" }, Token);
         var worker = new RawWorker(process);
         var ready = await worker.ReadAsync("ready");
         Assert.Equal("the nonce", (string?)ready["params"]!["nonce"]);

@@ -1,0 +1,29 @@
+namespace DeepRecall.Sandboxing;
+
+/// <summary>A process that was started before there was a request for it.</summary>
+internal sealed class PooledProcess(ISandboxProcess inner, string nonce, long since) : ISandboxProcess
+{
+    /// <summary>The timestamp since when it is ready.</summary>
+    public long Since => since;
+
+    public string? Nonce => inner.Nonce ?? nonce;
+
+    public Stream Input => inner.Input;
+
+    public Stream Output => inner.Output;
+
+    public Task<SandboxExit> Exited => inner.Exited;
+
+    public SandboxIsolation? Isolation => inner.Isolation;
+
+    public Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken) =>
+        inner.UploadAsync(name, write, cancellationToken);
+
+    public Task SealAsync(CancellationToken cancellationToken) => inner.SealAsync(cancellationToken);
+
+    public Task<bool> InterruptAsync(CancellationToken cancellationToken) => inner.InterruptAsync(cancellationToken);
+
+    public Task KillAsync(CancellationToken cancellationToken) => inner.KillAsync(cancellationToken);
+
+    public ValueTask DisposeAsync() => inner.DisposeAsync();
+}

@@ -1,0 +1,80 @@
+using System.Collections.Concurrent;
+using DeepRecall.Sandboxing;
+
+namespace DeepRecall.Tests.Sandboxing;
+
+/// <summary>An environment in which nothing runs, and which remembers what was asked of it.</summary>
+internal sealed class FakeSandbox(int defaultPoolSize = 0) : ISandbox
+{
+    private readonly ConcurrentQueue<FakeProcess> _started = new();
+
+    public string Name => "fake";
+
+    public string Description => "Nothing runs here.";
+
+    public int DefaultPoolSize => defaultPoolSize;
+
+    public IReadOnlyCollection<FakeProcess> Started => _started;
+
+    /// <summary>What every start waits for.</summary>
+    public Task Gate { get; set; } = Task.CompletedTask;
+
+    public Exception? Failure { get; set; }
+
+    public async Task<ISandboxProcess> StartAsync(SandboxStartRequest request, CancellationToken cancellationToken)
+    {
+        await Gate.WaitAsync(cancellationToken);
+        if (Failure is not null)
+        {
+            throw Failure;
+        }
+
+        var process = new FakeProcess(request);
+        _started.Enqueue(process);
+        return process;
+    }
+
+    internal sealed class FakeProcess(SandboxStartRequest request) : ISandboxProcess
+    {
+        private readonly TaskCompletionSource<SandboxExit> _exited = new();
+
+        public SandboxStartRequest Request => request;
+
+        public int Disposals { get; private set; }
+
+        public Stream Input => Stream.Null;
+
+        public Stream Output => Stream.Null;
+
+        public Task<SandboxExit> Exited => _exited.Task;
+
+        public SandboxIsolation? Isolation { get; } = new() { Parts = [new SandboxIsolationPart("everything", true, "nothing runs")] };
+
+        public bool IsSealed { get; private set; }
+
+        public Exception? DisposeFailure { get; set; }
+
+        public Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken) => Task.FromResult($"/fake/{name}");
+
+        public Task SealAsync(CancellationToken cancellationToken)
+        {
+            IsSealed = true;
+            return Task.CompletedTask;
+        }
+
+        public Task<bool> InterruptAsync(CancellationToken cancellationToken) => Task.FromResult(true);
+
+        public Task KillAsync(CancellationToken cancellationToken)
+        {
+            _exited.TrySetResult(new SandboxExit(null, 9));
+            return Task.CompletedTask;
+        }
+
+        public ValueTask DisposeAsync()
+        {
+            Disposals++;
+            _exited.TrySetResult(new SandboxExit(0));
+            return DisposeFailure is null ? ValueTask.CompletedTask : ValueTask.FromException(DisposeFailure);
+        }
+    }
+}

@@ -1,0 +1,4 @@
+# outcome: Any
+# control: no
+print("refused")
+os.closerange(0, 64)

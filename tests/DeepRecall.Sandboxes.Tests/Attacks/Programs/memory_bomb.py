@@ -1,0 +1,5 @@
+# outcome: MemoryError
+# control: no
+pieces = []
+while True:
+    pieces.append(bytearray(16 << 20))
