@@ -45,7 +45,8 @@ internal sealed record ExecuteResult(
 
 internal sealed record CellError(string Type, string Text);
 
-internal sealed record OutputParams(int Cell, string Text);
+/// <summary>A part of what a cell prints; <paramref name="Part"/> counts from 1 in each cell, so that a part that comes again is known.</summary>
+internal sealed record OutputParams(int Cell, int Part, string Text);
 
 internal sealed record CallParams(string Name, JsonElement Arguments);
 

@@ -171,7 +171,15 @@ internal sealed class ReplSession : IAsyncDisposable
         Log.ReplDied(_logger, _sandbox.Name, end);
         var (elapsed, waited) = cell.Clock.Stop();
         await EndWorkerAsync().ConfigureAwait(false);
-        await StartWorkerAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await StartWorkerAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (SandboxException error)
+        {
+            throw new SandboxException($"The REPL died: {end}; its variables are lost, and no fresh one could be started. {error.Message}", error) { Kind = error.Kind };
+        }
+
         return new CellResult
         {
             Status = CellStatus.Died,
@@ -234,7 +242,7 @@ internal sealed class ReplSession : IAsyncDisposable
 
             if (error is OperationCanceledException && timeout.IsCancellationRequested && !cancellationToken.IsCancellationRequested)
             {
-                throw new SandboxException($"The sandbox '{_sandbox.Name}' did not start within {_settings.StartTimeout.TotalSeconds:0.###} seconds ({nameof(DeepRecallOptions.SandboxStartTimeout)}).", error);
+                throw new SandboxException($"The sandbox '{_sandbox.Name}' did not start within {_settings.StartTimeout.TotalSeconds:0.###} seconds ({nameof(DeepRecallOptions.SandboxStartTimeout)}).", error) { Kind = SandboxErrorKind.Timeout };
             }
 
             if (error is WorkerGoneException or WorkerErrorException)

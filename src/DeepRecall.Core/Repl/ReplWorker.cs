@@ -23,6 +23,7 @@ internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
         _callHost = callHost;
         _peer = new RpcPeer(process.Input, process.Output, ReplSettings.MaxMessageBytes, this);
         _readingTask = _peer.RunAsync(_reading.Token);
+        process.Resumed += OnResumed;
     }
 
     /// <summary>Starts a worker and waits until it says that it is ready.</summary>
@@ -169,8 +170,11 @@ internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
         }
     }
 
+    private void OnResumed(object? sender, EventArgs e) => _ = _peer.ResumeAsync();
+
     public async ValueTask DisposeAsync()
     {
+        _process.Resumed -= OnResumed;
         await _process.DisposeAsync().ConfigureAwait(false);
         await _reading.CancelAsync().ConfigureAwait(false);
         await _readingTask.ConfigureAwait(false);

@@ -1,8 +1,10 @@
 using System.Buffers;
 using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
+using System.Globalization;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
+using DeepRecall.Sandboxing;
 
 namespace DeepRecall.Repl;
 
@@ -10,6 +12,7 @@ namespace DeepRecall.Repl;
 /// <remarks>
 /// Nothing that arrives is trusted: model code shares its process with the worker and may write what it likes to the
 /// stream. Lines that are no messages are skipped, answers to nothing are dropped, a repeated call is answered from memory.
+/// After a cut of the connection each side sends again what the other has not answered, with its id (<see cref="ResumeAsync"/>).
 /// </remarks>
 [SuppressMessage("Design", "CA1001", Justification = "A late answer may still ask for the semaphore, which holds nothing that needs an end.")]
 internal sealed class RpcPeer
@@ -20,9 +23,10 @@ internal sealed class RpcPeer
     private readonly SemaphoreSlim _writing = new(1, 1);
     private readonly ArrayBufferWriter<byte> _buffer = new(1024);
     private readonly Utf8JsonWriter _writer;
-    private readonly ConcurrentDictionary<long, TaskCompletionSource<RpcMessage>> _requests = new();
+    private readonly ConcurrentDictionary<long, OpenRequest> _requests = new();
     private readonly ConcurrentDictionary<string, Task<Action<Utf8JsonWriter>>> _calls = new(StringComparer.Ordinal);
     private long _lastId;
+    private long _lastForgotten;
     private volatile bool _ended;
 
     public RpcPeer(Stream input, Stream output, int maxMessageBytes, IRpcHandler handler)
@@ -73,25 +77,21 @@ internal sealed class RpcPeer
     {
         var id = Interlocked.Increment(ref _lastId);
 
-        // What waits for an answer goes on where the answer was read: another thread would have to be woken first, and until the
-        // next request there is nothing else to read.
-        var answer = new TaskCompletionSource<RpcMessage>();
-        _requests[id] = answer;
+        var request = new OpenRequest(writer =>
+        {
+            writer.WriteNumber("id", id);
+            WriteMethod(writer, method, parameters, parametersType);
+        });
+        _requests[id] = request;
         try
         {
-            await SendAsync(
-                writer =>
-                {
-                    writer.WriteNumber("id", id);
-                    WriteMethod(writer, method, parameters, parametersType);
-                },
-                cancellationToken).ConfigureAwait(false);
+            await SendAsync(request.Write, cancellationToken).ConfigureAwait(false);
             if (_ended)
             {
                 throw new WorkerGoneException(null);
             }
 
-            var message = await answer.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
+            var message = await request.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
             return message.Error is null ? Read(message, method, resultType) : throw new WorkerErrorException(message.Error);
         }
         finally
@@ -112,17 +112,42 @@ internal sealed class RpcPeer
         }
     }
 
-    /// <summary>Forgets the answers of calls: the cell that made them is over.</summary>
+    /// <summary>Takes up the exchange after a cut in which messages of either side may have been lost: what has no answer is sent again.</summary>
+    /// <remarks>The worker answers a request that it knows from memory, and in turn repeats its calls, which are answered from memory here.</remarks>
+    public async Task ResumeAsync()
+    {
+        try
+        {
+            await SendAsync(static writer => writer.WriteString("method", "resume"), CancellationToken.None, endLine: true).ConfigureAwait(false);
+            foreach (var (_, request) in _requests.OrderBy(entry => entry.Key))
+            {
+                if (!request.Task.IsCompleted)
+                {
+                    await SendAsync(request.Write, CancellationToken.None).ConfigureAwait(false);
+                }
+            }
+        }
+        catch (WorkerGoneException)
+        {
+        }
+    }
+
+    /// <summary>Forgets the answers of calls: the cell that made them is over. Such a call is never made again, also when it is repeated.</summary>
     public void ForgetCalls()
     {
         foreach (var (id, call) in _calls)
         {
             if (call.IsCompleted)
             {
+                Volatile.Write(ref _lastForgotten, Math.Max(_lastForgotten, NumberOf(id)));
                 _calls.TryRemove(id, out _);
             }
         }
     }
+
+    /// <summary>The number in a call's id (<c>c12</c>), by which the worker counts them; 0 for an id that is not the worker's.</summary>
+    private static long NumberOf(string id) =>
+        id.StartsWith('c') && long.TryParse(id.AsSpan(1), NumberStyles.None, CultureInfo.InvariantCulture, out var number) ? number : 0;
 
     private static TResult Read<TResult>(RpcMessage message, string method, JsonTypeInfo<TResult> type)
     {
@@ -166,7 +191,10 @@ internal sealed class RpcPeer
         }
         else
         {
-            write = await CallHandlerAsync(message).ConfigureAwait(false);
+            // The answer of a call of an earlier cell may have been lost with the connection: it was made, and is not paid for twice.
+            write = NumberOf(id) is var number and > 0 && number <= Volatile.Read(ref _lastForgotten)
+                ? Failure("the connection was lost, and the cell that made the call is over")
+                : await CallHandlerAsync(message).ConfigureAwait(false);
             starts.SetResult(write);
         }
 
@@ -237,26 +265,37 @@ internal sealed class RpcPeer
         JsonSerializer.Serialize(writer, parameters, type);
     }
 
-    private async Task SendAsync(Action<Utf8JsonWriter> write, CancellationToken cancellationToken)
+    private async Task SendAsync(Action<Utf8JsonWriter> write, CancellationToken cancellationToken, bool endLine = false)
     {
         await _writing.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
             _buffer.ResetWrittenCount();
+            if (endLine)
+            {
+                // The message before this one may have been cut off in its middle.
+                WriteLineFeed();
+            }
+
             _writer.Reset(_buffer);
             _writer.WriteStartObject();
             _writer.WriteString("jsonrpc", "2.0");
             write(_writer);
             _writer.WriteEndObject();
             _writer.Flush();
-            _buffer.GetSpan(1)[0] = (byte)'\n';
-            _buffer.Advance(1);
+            WriteLineFeed();
             await FlushAsync(_buffer.WrittenMemory).ConfigureAwait(false);
         }
         finally
         {
             _writing.Release();
         }
+    }
+
+    private void WriteLineFeed()
+    {
+        _buffer.GetSpan(1)[0] = (byte)'\n';
+        _buffer.Advance(1);
     }
 
     private async Task FlushAsync(ReadOnlyMemory<byte> message)
@@ -267,13 +306,23 @@ internal sealed class RpcPeer
             await _input.WriteAsync(message, CancellationToken.None).ConfigureAwait(false);
             await _input.FlushAsync(CancellationToken.None).ConfigureAwait(false);
         }
-        catch (Exception error) when (error is IOException or ObjectDisposedException)
+        catch (Exception error) when (error is IOException or ObjectDisposedException or SandboxException)
         {
             throw new WorkerGoneException(error);
         }
     }
 
     private sealed record Call(RpcPeer Peer, string Id, RpcMessage Message);
+
+    /// <summary>A request without an answer yet, and how to send it once more.</summary>
+    /// <remarks>
+    /// What waits for an answer goes on where the answer was read: another thread would have to be woken first, and until the next
+    /// request there is nothing else to read.
+    /// </remarks>
+    private sealed class OpenRequest(Action<Utf8JsonWriter> write) : TaskCompletionSource<RpcMessage>
+    {
+        public Action<Utf8JsonWriter> Write { get; } = write;
+    }
 }
 
 /// <summary>What the worker asks of the host.</summary>

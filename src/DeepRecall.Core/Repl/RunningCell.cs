@@ -11,6 +11,7 @@ internal sealed class RunningCell : IDisposable
     private readonly int _outputLimit;
     private readonly StringBuilder _output = new();
     private readonly Lock _lock = new();
+    private int _parts;
 
     public RunningCell(int number, ReplSettings settings, CellClock clock, Action<string>? onOutput, CancellationToken cancellationToken)
     {
@@ -56,6 +57,14 @@ internal sealed class RunningCell : IDisposable
         string text;
         lock (_lock)
         {
+            // A part before this one was lost with the connection: the worker sends them all again.
+            if (output.Part != _parts + 1)
+            {
+                return;
+            }
+
+            _parts++;
+
             // The worker keeps the limit itself; only a forged message is cut here.
             var room = _outputLimit - _output.Length;
             if (room <= 0)

@@ -4,6 +4,27 @@ namespace DeepRecall.Sandboxing;
 /// <remarks>Disposing it ends the process and all that it started, and removes its scratch files; disposing it twice is harmless.</remarks>
 public interface ISandboxProcess : IAsyncDisposable
 {
+    /// <summary>
+    /// Raised when a connection to the process was lost and is there again, while the process lived on: bytes of either stream may be lost.
+    /// The REPL then sends again what was not answered, and has the worker do the same, so that nothing is lost or done twice.
+    /// </summary>
+    /// <remarks>
+    /// Whoever raises it promises three things. It is raised when output arrives again, not before. <see cref="Output"/> gets a line feed
+    /// where bytes may be missing, and <see cref="Input"/> never repeats bytes or leaves some out before others of the same write; so no two halves
+    /// are ever taken for a message. A handler that is added after the fact is called at once.
+    /// An environment that loses nothing never raises it, and need not implement it.
+    /// </remarks>
+    event EventHandler Resumed
+    {
+        add
+        {
+        }
+
+        remove
+        {
+        }
+    }
+
     /// <summary>Gets the stream that the process reads as its standard input.</summary>
     Stream Input { get; }
 

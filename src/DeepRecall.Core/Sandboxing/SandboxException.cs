@@ -10,4 +10,7 @@ public sealed class SandboxException : Exception
         : base(message, innerException)
     {
     }
+
+    /// <summary>Gets why the sandbox failed, as far as the environment tells.</summary>
+    public SandboxErrorKind Kind { get; init; }
 }

@@ -44,11 +44,11 @@ internal sealed class FakeWorker : IRpcHandler, IAsyncDisposable
         WriteAsync($$"""{"jsonrpc":"2.0","id":"{{id}}","method":"call","params":{"arguments":{},"name":"{{name}}"} }""");
 
     /// <summary>Reads the next message of the host.</summary>
-    public async Task<JsonNode> ReadAsync()
-    {
-        var line = await _input.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken);
-        return JsonNode.Parse(line!)!;
-    }
+    public async Task<JsonNode> ReadAsync() => JsonNode.Parse((await ReadLineAsync())!)!;
+
+    /// <summary>Reads the next line of the host.</summary>
+    public Task<string?> ReadLineAsync() =>
+        _input.ReadLineAsync(TestContext.Current.CancellationToken).AsTask().WaitAsync(TimeSpan.FromSeconds(15), TestContext.Current.CancellationToken);
 
     /// <summary>Ends the worker: the host's reads come to the end of the stream.</summary>
     public async Task EndAsync()

@@ -178,16 +178,55 @@ public sealed class RpcPeerTests
     }
 
     [Fact]
-    public async Task ForgottenCall_IsExecutedAgain()
+    public async Task ForgottenCall_IsNotExecutedAgain()
     {
         var executions = 0;
         await using var worker = new FakeWorker();
         worker.OnCall = _ => Task.FromResult(HostReply.Text($"execution {Interlocked.Increment(ref executions)}"));
-        await worker.CallAsync("c1");
+        await worker.CallAsync("c2");
         await worker.ReadAsync();
         worker.Peer.ForgetCalls();
-        await worker.CallAsync("c1");
+        await worker.CallAsync("c2");
+        Assert.Contains("the cell that made the call is over", (string?)(await worker.ReadAsync())["error"]!["message"], StringComparison.Ordinal);
+        Assert.Equal(1, executions);
+
+        await worker.CallAsync("c3");
         Assert.Equal("execution 2", (string?)(await worker.ReadAsync())["result"]);
+    }
+
+    [Fact]
+    public async Task Resume_EndsTheLineAndSendsOpenRequestsAgainInTheirOrder()
+    {
+        await using var worker = new FakeWorker();
+        var answered = worker.RequestAsync("answered", Token);
+        await worker.ReadAsync();
+        await worker.WriteAsync("""{"id":1,"result":"r"}""");
+        await answered;
+        var first = worker.RequestAsync("a", Token);
+        var sent = (await worker.ReadAsync()).ToJsonString();
+        using var cancelled = new CancellationTokenSource();
+        var given = worker.RequestAsync("given up", cancelled.Token);
+        await worker.ReadAsync();
+        await cancelled.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => given);
+        var second = worker.RequestAsync("b", Token);
+        var sentSecond = (await worker.ReadAsync()).ToJsonString();
+
+        await worker.Peer.ResumeAsync();
+        Assert.Equal(string.Empty, await worker.ReadLineAsync());
+        Assert.Equal("""{"jsonrpc":"2.0","method":"resume"}""", await worker.ReadLineAsync());
+        Assert.Equal([sent, sentSecond], [await worker.ReadLineAsync(), await worker.ReadLineAsync()]);
+
+        await worker.WriteAsync("""{"id":2,"result":"for a"}""", """{"id":2,"result":"again"}""", """{"id":4,"result":"for b"}""");
+        Assert.Equal(("for a", "for b"), (await first, await second));
+    }
+
+    [Fact]
+    public async Task ResumingAWorkerThatIsGone_IsNoError()
+    {
+        await using var worker = new FakeWorker();
+        await worker.EndAsync();
+        await worker.Peer.ResumeAsync();
     }
 
     [Fact]

@@ -176,7 +176,7 @@ class Channel:
                 self._read_one()
 
     def begin(self) -> None:
-        """Ends whatever a shell may have left on the line, so that the first message has one of its own."""
+        """Ends whatever a shell or a cut may have left on the line, so that the next message has one of its own."""
         self._write(b"\n")
 
     def send(self, message: Message) -> None:
@@ -218,6 +218,7 @@ class Channel:
 
     def resume(self) -> None:
         """Sends every unanswered call once more; the host answers a repeated id from memory."""
+        self.begin()
         for waiter in list(self._calls.values()):
             self._write(waiter.sent)
 
@@ -353,6 +354,8 @@ class Capture:
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._decoding = False
         self._unsent: list[str] = []
+        self._sent: list[Message] = []
+        self._sending = threading.Lock()
         self._written = False
         self._looking = False
         self._cell: Optional[int] = None
@@ -386,6 +389,7 @@ class Capture:
                 self._buffer = HeadTail(limit)
                 self._buffer.append(earlier)
             self._cell = cell
+            self._sent.clear()
 
     def finish(self) -> HeadTail:
         """Ends the cell's output and returns it; what is printed from now on belongs to the next cell."""
@@ -437,9 +441,16 @@ class Capture:
     def _take_unsent(self) -> Optional[Message]:
         if not self._unsent or self._cell is None:
             return None
-        text = "".join(self._unsent)
+        params = {"cell": self._cell, "part": len(self._sent) + 1, "text": "".join(self._unsent)}
         self._unsent.clear()
-        return {"jsonrpc": "2.0", "method": "output", "params": {"cell": self._cell, "text": text}}
+        self._sent.append({"jsonrpc": "2.0", "method": "output", "params": params})
+        return self._sent[-1]
+
+    def resume(self) -> None:
+        """Sends what the cell has printed so far once more; the host knows the parts that it has."""
+        with self._sending:
+            for message in list(self._sent):
+                self._channel.send(message)
 
     def _pump(self) -> None:
         poller = select.poll()
@@ -452,18 +463,19 @@ class Capture:
             if any(state & ~select.POLLIN for state in ready.values()):
                 return  # code in the REPL closed the pipe
             message = None
-            with self._lock:
-                if self._wake_read in ready:
-                    os.read(self._wake_read, 64)
-                    look_at = time.monotonic() + self.INTERVAL
-                if self._read_fd in ready:
-                    self._drain()
-                if self._looking and time.monotonic() >= look_at:
-                    message = self._take_unsent()
-                    self._looking, self._written = self._written, False
-                    look_at = time.monotonic() + self.INTERVAL
-            if message is not None:
-                self._channel.send(message)
+            with self._sending:  # in the order of the parts
+                with self._lock:
+                    if self._wake_read in ready:
+                        os.read(self._wake_read, 64)
+                        look_at = time.monotonic() + self.INTERVAL
+                    if self._read_fd in ready:
+                        self._drain()
+                    if self._looking and time.monotonic() >= look_at:
+                        message = self._take_unsent()
+                        self._looking, self._written = self._written, False
+                        look_at = time.monotonic() + self.INTERVAL
+                if message is not None:
+                    self._channel.send(message)
 
     def _pump_blocking(self) -> None:
         """Where a pipe can be neither polled nor read without blocking (Windows): output is late, not lost."""
@@ -471,11 +483,12 @@ class Capture:
             data = os.read(self._read_fd, self.READ_SIZE)
             if not data:
                 return
-            with self._lock:
-                self._append(self._decode(data))
-                message = self._take_unsent()
-            if message is not None:
-                self._channel.send(message)
+            with self._sending:
+                with self._lock:
+                    self._append(self._decode(data))
+                    message = self._take_unsent()
+                if message is not None:
+                    self._channel.send(message)
 
     def detach(self) -> None:
         """In a forked child: print through the descriptors, which the parent alone drains."""
@@ -769,7 +782,7 @@ class Session:
         if method == "interrupt":
             _thread.interrupt_main()
         elif method == "resume":
-            self.channel.resume()
+            self.resume()
         elif method == "shutdown":
             self.end()
         elif request_id is None:
@@ -785,23 +798,24 @@ class Session:
         """The main thread's work, for signals reach only the main thread: one request after the other."""
         self.channel.watch()
         self.channel.begin()
-        self.channel.send(
-            {
-                "jsonrpc": "2.0",
-                "method": "ready",
-                "params": {
-                    "nonce": self.nonce,
-                    "pid": os.getpid(),
-                    "python": ".".join(str(part) for part in sys.version_info[:3]),
-                },
-            }
-        )
+        self.greet()
         while True:
             request = self.channel.next_request()
             reply = self.reply_to(request)
             if self.forked:  # a cell forked, and this is the child, at the end of the cell
                 os._exit(0)
             self.finish(request["id"], reply)
+
+    def greet(self) -> None:
+        params = {"nonce": self.nonce, "pid": os.getpid(), "python": ".".join(map(str, sys.version_info[:3]))}
+        self.channel.send({"jsonrpc": "2.0", "method": "ready", "params": params})
+
+    def resume(self) -> None:
+        """After a cut in which messages of either side may be lost: says again what the host may have missed."""
+        self.channel.resume()
+        if not self.accepted and not self.answered:
+            self.greet()
+        self.capture.resume()
 
     def finish(self, request_id: Any, reply: Message) -> None:
         self.answered[request_id] = reply
