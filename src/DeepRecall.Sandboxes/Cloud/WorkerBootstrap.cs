@@ -6,7 +6,7 @@ namespace DeepRecall.Sandboxes.Cloud;
 
 /// <summary>
 /// Starts the worker in a place that has nothing but Python: a short program, given on the command line, that makes a working directory,
-/// says where it is, reads the worker from its standard input and becomes it.
+/// says where it is, reads the worker from its standard input, says that again, and becomes it.
 /// </summary>
 /// <remarks>
 /// So one command starts a worker, with no upload before it. Behind a terminal the program switches the terminal to raw mode before it says

@@ -4,15 +4,17 @@ if os.isatty(0):
     import tty
     tty.setraw(0)
 home = os.path.join(os.environ.get('TMPDIR') or '/tmp', 'deeprecall-' + nonce)
-os.mkdir(home, 448)
+os.makedirs(home, 448, exist_ok=True)
 os.chdir(home)
-os.write(1, ('%s%s %d %s%s' % (chr(10), nonce[::-1], os.getpid(), home, chr(10))).encode())
+place = ('%s%s %d %s%s' % (chr(10), nonce[::-1], os.getpid(), home, chr(10))).encode()
+os.write(1, place)
 source = b''
 while len(source) < size:
     piece = os.read(0, size - len(source))
     if not piece:
         sys.exit('the worker did not arrive')
     source += piece
+os.write(1, place)
 worker = type(sys)('deeprecall_worker')
 worker.__file__ = '<worker>'
 sys.modules[worker.__name__] = worker
