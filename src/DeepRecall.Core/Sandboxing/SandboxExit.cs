@@ -13,9 +13,9 @@ public sealed record SandboxExit(int? ExitCode, int? Signal = null, string? Deta
         {
             ({ } signal, _) => $"killed by signal {signal}{SignalName(signal)}",
             (null, { } code) => $"exit code {code}",
-            _ => "the process ended",
+            _ => null,
         };
-        return Detail is null ? text : $"{text}, {Detail}";
+        return text is null || Detail is null ? text ?? Detail ?? "the process ended" : $"{text}, {Detail}";
     }
 
     private static string SignalName(int signal) => signal switch

@@ -4,7 +4,7 @@ namespace DeepRecall.Sandboxes.Cloud;
 internal static class CloudLabels
 {
     /// <summary>The key of the label that every sandbox has; where labels are plain words, <see cref="Owner"/> is one.</summary>
-    public const string OwnerKey = "owner";
+    public const string OwnerKey = "managed-by";
 
     public const string Owner = "deeprecall";
 
