@@ -19,17 +19,17 @@ internal static class WorkerBootstrap
     private static readonly string Program = ReadProgram();
 
     /// <summary>The command, as its arguments.</summary>
-    public static IReadOnlyList<string> Command(SandboxStartRequest request) => ["python3", "-I", "-X", "utf8", "-c", Program, request.Nonce, Size(request)];
+    public static IReadOnlyList<string> Command(SandboxStartRequest request) =>
+        ["python3", "-I", "-X", "utf8", "-c", Program, request.Nonce, Encoding.UTF8.GetByteCount(request.WorkerSource).ToString(CultureInfo.InvariantCulture)];
 
     /// <summary>The command as one line for a POSIX shell: no line feed, and no character that an interactive shell expands.</summary>
-    public static string CommandLine(SandboxStartRequest request)
+    /// <param name="nonce">The worker's argument.</param>
+    /// <param name="sources">What the program is sent: the worker, then whatever runs before the worker does.</param>
+    public static string CommandLine(string nonce, params IEnumerable<byte[]> sources)
     {
         var literal = Program.Replace("\\", @"\\", StringComparison.Ordinal).Replace("\"", "\\\"", StringComparison.Ordinal).Replace("\n", "\\n", StringComparison.Ordinal).Replace("'", "\\x27", StringComparison.Ordinal);
-        return $"python3 -I -X utf8 -c 'exec(\"{literal}\")' {request.Nonce} {Size(request)}";
+        return string.Create(CultureInfo.InvariantCulture, $"python3 -I -X utf8 -c 'exec(\"{literal}\")' {nonce} {string.Join(' ', sources.Select(source => source.Length))}");
     }
-
-    /// <summary>What is written to the program first, before any message.</summary>
-    public static ReadOnlyMemory<byte> Source(SandboxStartRequest request) => Encoding.UTF8.GetBytes(request.WorkerSource);
 
     /// <summary>Reads what the program says about itself, and not a byte more; what comes before it (a banner, an echo) is skipped.</summary>
     /// <returns>What it said, or <see langword="null"/> when the stream ended before.</returns>
@@ -72,13 +72,11 @@ internal static class WorkerBootstrap
             : null;
     }
 
-    private static string Size(SandboxStartRequest request) => Encoding.UTF8.GetByteCount(request.WorkerSource).ToString(CultureInfo.InvariantCulture);
-
     private static string ReadProgram()
     {
         using var stream = typeof(WorkerBootstrap).Assembly.GetManifestResourceStream("bootstrap.py")!;
         using var reader = new StreamReader(stream);
-        return reader.ReadToEnd();
+        return reader.ReadToEnd().ReplaceLineEndings("\n");
     }
 }
 

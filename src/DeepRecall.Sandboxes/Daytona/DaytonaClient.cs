@@ -35,23 +35,14 @@ internal sealed class DaytonaClient
     /// <summary>Makes a sandbox and waits until it runs. A caller that stops waiting leaves none behind.</summary>
     public async Task<DaytonaMachine> CreateAsync(string start, CancellationToken cancellationToken)
     {
-        var creating = CreateAsync(start);
+        var created = await CloudCreation.WaitAsync(CreateAsync(start), created => DiscardAsync(created.Id), () => SweepAsync(start), cancellationToken).ConfigureAwait(false);
         try
         {
-            var created = await creating.WaitAsync(cancellationToken).ConfigureAwait(false);
-            try
-            {
-                return await WaitUntilStartedAsync(created, cancellationToken).ConfigureAwait(false);
-            }
-            catch
-            {
-                await DiscardAsync(created.Id).ConfigureAwait(false);
-                throw;
-            }
+            return await WaitUntilStartedAsync(created, cancellationToken).ConfigureAwait(false);
         }
-        catch (OperationCanceledException) when (!creating.IsCompleted)
+        catch
         {
-            _ = DiscardWhenCreatedAsync(creating);
+            await DiscardAsync(created.Id).ConfigureAwait(false);
             throw;
         }
     }
@@ -81,17 +72,18 @@ internal sealed class DaytonaClient
         }
     }
 
-    /// <summary>The ids of the sandboxes that have all of these labels.</summary>
-    public async Task<IReadOnlyList<string>> ListAsync(IReadOnlyDictionary<string, string> labels, CancellationToken cancellationToken)
+    /// <summary>The sandboxes that have a label, and when they were made.</summary>
+    public async Task<IReadOnlyList<(string Id, DateTimeOffset Created)>> ListAsync(string label, string value, CancellationToken cancellationToken)
     {
+        var labels = new Dictionary<string, string>(StringComparer.Ordinal) { [label] = value };
         var query = $"sandbox?limit=100&labels={Uri.EscapeDataString(JsonSerializer.Serialize(labels, DaytonaJson.Default.Labels))}";
-        List<string> found = [];
+        List<(string Id, DateTimeOffset Created)> found = [];
         string? cursor = null;
         do
         {
             var uri = new Uri(_settings.ApiUrl, cursor is null ? query : $"{query}&cursor={Uri.EscapeDataString(cursor)}");
             var page = await CallAsync("list the sandboxes", () => Request(HttpMethod.Get, uri), true, DaytonaJson.Default.SandboxPage, cancellationToken).ConfigureAwait(false);
-            found.AddRange((page.Items ?? []).Select(sandbox => sandbox.Id));
+            found.AddRange((page.Items ?? []).Select(sandbox => (sandbox.Id, sandbox.CreatedAt ?? DateTimeOffset.MaxValue)));
             cursor = string.IsNullOrEmpty(page.NextCursor) ? null : page.NextCursor;
         }
         while (cursor is not null);
@@ -164,7 +156,7 @@ internal sealed class DaytonaClient
             BuildInfo = _settings.Image is { } image ? new BuildInfo($"FROM {image}\n") : null,
             Target = _settings.Target,
             Labels = new Dictionary<string, string>(StringComparer.Ordinal) { [CloudLabels.OwnerKey] = CloudLabels.Owner, [CloudLabels.StartKey] = start },
-            Env = _settings.EnvironmentVariables.Count > 0 ? _settings.EnvironmentVariables : null,
+            Env = _settings.EnvVars.Count > 0 ? _settings.EnvVars : null,
             Cpu = _settings.Cpu,
             Memory = _settings.MemoryGb,
             Disk = _settings.DiskGb,
@@ -173,37 +165,29 @@ internal sealed class DaytonaClient
             AutoDeleteInterval = _settings.Ephemeral ? 0 : null,
         };
         const string Action = "create a sandbox";
-        try
-        {
-            // The name is this start's alone: a request that is sent again because its answer was lost finds the name taken, and the sandbox.
-            var sent = 0;
-            using var response = await Http.SendAsync(
-                Action,
-                () =>
-                {
-                    sent++;
-                    var request = Request(HttpMethod.Post, new Uri(_settings.ApiUrl, "sandbox"));
-                    request.Content = JsonContent.Create(body, DaytonaJson.Default.CreateSandbox);
-                    return request;
-                },
-                repeatable: true,
-                CancellationToken.None,
-                HttpStatusCode.Conflict).ConfigureAwait(false);
-            if (response.StatusCode == HttpStatusCode.Conflict)
-            {
-                return sent > 1
-                    ? await GetAsync(body.Name, CancellationToken.None).ConfigureAwait(false)
-                    : throw Errors.Refused(Action, response.StatusCode, await response.Content.ReadAsStringAsync().ConfigureAwait(false));
-            }
 
+        // The name is this start's alone: a request that is sent again because its answer was lost finds the name taken, and the sandbox.
+        var sent = 0;
+        using var response = await Http.SendAsync(
+            Action,
+            () =>
+            {
+                sent++;
+                var request = Request(HttpMethod.Post, new Uri(_settings.ApiUrl, "sandbox"));
+                request.Content = JsonContent.Create(body, DaytonaJson.Default.CreateSandbox);
+                return request;
+            },
+            repeatable: true,
+            CancellationToken.None,
+            HttpStatusCode.Conflict).ConfigureAwait(false);
+        if (response.StatusCode != HttpStatusCode.Conflict)
+        {
             return await ReadAsync(Action, response, DaytonaJson.Default.SandboxDto, CancellationToken.None).ConfigureAwait(false);
         }
-        catch (SandboxException error) when (error.Kind is SandboxErrorKind.Connection or SandboxErrorKind.Server or SandboxErrorKind.Timeout)
-        {
-            // The answer was lost, and with it the id of a sandbox that may be there.
-            await DiscardLabelledAsync(body.Labels).ConfigureAwait(false);
-            throw;
-        }
+
+        return sent > 1
+            ? await GetAsync(body.Name, CancellationToken.None).ConfigureAwait(false)
+            : throw Errors.Refused(Action, response.StatusCode, await response.Content.ReadAsStringAsync().ConfigureAwait(false));
     }
 
     private Task<SandboxDto> GetAsync(string idOrName, CancellationToken cancellationToken) => CallAsync(
@@ -248,28 +232,19 @@ internal sealed class DaytonaClient
             : throw Errors.Failed(SandboxErrorKind.Server, $"find the toolbox of the sandbox {sandbox.Id}", $"its address is '{toolbox}'");
     }
 
-    private async Task DiscardWhenCreatedAsync(Task<SandboxDto> creating)
-    {
-        await ((Task)creating).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (creating.IsCompletedSuccessfully)
-        {
-            var created = await creating.ConfigureAwait(false);
-            await DiscardAsync(created.Id).ConfigureAwait(false);
-        }
-    }
-
-    private async Task DiscardLabelledAsync(IReadOnlyDictionary<string, string> labels)
+    /// <summary>Deletes what a start created without telling so; if that fails too, it is stopped by its own time limit.</summary>
+    private async Task SweepAsync(string start)
     {
         try
         {
-            foreach (var id in await ListAsync(labels, CancellationToken.None).ConfigureAwait(false))
+            foreach (var (id, _) in await ListAsync(CloudLabels.StartKey, start, CancellationToken.None).ConfigureAwait(false))
             {
                 await DiscardAsync(id).ConfigureAwait(false);
             }
         }
         catch (SandboxException)
         {
-            // Daytona cannot be reached. What may be there is stopped by its own time limit.
+            // The error of the creation itself is the one to tell.
         }
     }
 }

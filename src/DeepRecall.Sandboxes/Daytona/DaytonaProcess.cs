@@ -13,6 +13,8 @@ internal sealed class DaytonaProcess : ISandboxProcess
     private const int Starts = 3;
     private const int CommandSeconds = 10;
 
+    private static readonly byte[] Relay = ReadRelay();
+
     private readonly DaytonaClient _client;
     private readonly DaytonaMachine _machine;
     private readonly ResumeSignal _resumed;
@@ -136,16 +138,25 @@ internal sealed class DaytonaProcess : ISandboxProcess
 
     private DaytonaTerminal NewTerminal() => new(_client, _machine, () => _resumed.Raise());
 
+    private static byte[] ReadRelay()
+    {
+        using var stream = typeof(DaytonaProcess).Assembly.GetManifestResourceStream("relay.py")!;
+        using var copy = new MemoryStream();
+        stream.CopyTo(copy);
+        return copy.ToArray();
+    }
+
     private async Task StartWorkerAsync(SandboxStartRequest request, CancellationToken cancellationToken)
     {
+        var worker = Encoding.UTF8.GetBytes(request.WorkerSource);
         await _terminal.OpenAsync(cancellationToken).ConfigureAwait(false);
 
         // Not as the shell's replacement: the shell then tells by which signal the worker ended, which the service would not.
-        await _terminal.WriteAsync(Encoding.UTF8.GetBytes($" {WorkerBootstrap.CommandLine(request)}; exit $?\n"), cancellationToken).ConfigureAwait(false);
+        await _terminal.WriteAsync(Encoding.UTF8.GetBytes($" {WorkerBootstrap.CommandLine(request.Nonce, worker, Relay)}; exit $?\n"), cancellationToken).ConfigureAwait(false);
         await ReadPlaceAsync(request.Nonce, cancellationToken).ConfigureAwait(false); // the terminal is in raw mode now
-        await _terminal.WriteAsync(WorkerBootstrap.Source(request), cancellationToken).ConfigureAwait(false);
-        _place = await ReadPlaceAsync(request.Nonce, cancellationToken).ConfigureAwait(false); // and now all of the worker is there
-        _terminal.AllowResume();
+        await _terminal.WriteAsync((byte[])[.. worker, .. Relay], cancellationToken).ConfigureAwait(false);
+        _place = await ReadPlaceAsync(request.Nonce, cancellationToken).ConfigureAwait(false); // and now both are there
+        _terminal.BeginMessages();
     }
 
     private async Task<WorkerPlace> ReadPlaceAsync(string nonce, CancellationToken cancellationToken) =>

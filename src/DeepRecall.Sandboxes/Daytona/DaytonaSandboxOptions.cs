@@ -46,5 +46,5 @@ public sealed class DaytonaSandboxOptions
     public bool Ephemeral { get; set; } = true;
 
     /// <summary>Gets the environment variables of code in the sandbox, which that code can read. Default none.</summary>
-    public IDictionary<string, string> EnvironmentVariables { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
+    public IDictionary<string, string> EnvVars { get; } = new Dictionary<string, string>(StringComparer.Ordinal);
 }

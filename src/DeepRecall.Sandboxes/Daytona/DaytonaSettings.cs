@@ -1,8 +1,12 @@
+using DeepRecall.Sandboxes.Cloud;
+
 namespace DeepRecall.Sandboxes.Daytona;
 
 /// <summary>Options as they are used: checked, and completed from the environment.</summary>
 internal sealed class DaytonaSettings
 {
+    private const string ApiUrlVariable = "DAYTONA_API_URL";
+
     /// <summary>The key or the token.</summary>
     public required string Secret { get; init; }
 
@@ -30,23 +34,23 @@ internal sealed class DaytonaSettings
 
     public required bool Ephemeral { get; init; }
 
-    public required IReadOnlyDictionary<string, string> EnvironmentVariables { get; init; }
+    public required IReadOnlyDictionary<string, string> EnvVars { get; init; }
 
     /// <exception cref="ArgumentException">An option is missing or out of range; the message names the option, the value and what is allowed.</exception>
     public static DaytonaSettings Resolve(DaytonaSandboxOptions options, Func<string, string?> environment)
     {
-        var token = NotBlank(options.JwtToken);
-        var key = NotBlank(options.ApiKey) ?? (token is null ? NotBlank(environment("DAYTONA_API_KEY")) : null);
-        if (NotBlank(options.ApiKey) is not null && token is not null)
+        var token = CloudOptions.Blank(options.JwtToken);
+        var key = CloudOptions.Blank(options.ApiKey) ?? (token is null ? CloudOptions.Blank(environment("DAYTONA_API_KEY")) : null);
+        if (CloudOptions.Blank(options.ApiKey) is not null && token is not null)
         {
             throw Problem(nameof(DaytonaSandboxOptions.JwtToken), $"is set, and so is {nameof(DaytonaSandboxOptions.ApiKey)}; set one of them");
         }
 
-        token = key is null ? token ?? NotBlank(environment("DAYTONA_JWT_TOKEN")) : null;
-        var organization = token is null ? null : NotBlank(options.OrganizationId) ?? NotBlank(environment("DAYTONA_ORGANIZATION_ID"));
+        token = key is null ? token ?? CloudOptions.Blank(environment("DAYTONA_JWT_TOKEN")) : null;
+        var organization = token is null ? null : CloudOptions.Blank(options.OrganizationId) ?? CloudOptions.Blank(environment("DAYTONA_ORGANIZATION_ID"));
         if (key is null && token is null)
         {
-            throw Problem(nameof(DaytonaSandboxOptions.ApiKey), "is not set; set it, or the environment variable DAYTONA_API_KEY");
+            throw Problem(nameof(DaytonaSandboxOptions.ApiKey), "is not set, and neither is the environment variable DAYTONA_API_KEY; one of them is needed");
         }
 
         if (token is not null && organization is null)
@@ -59,28 +63,28 @@ internal sealed class DaytonaSettings
         {
             Secret = key ?? token!,
             OrganizationId = organization,
-            ApiUrl = Address(NotBlank(options.ApiUrl) ?? NotBlank(environment("DAYTONA_API_URL")) ?? "https://app.daytona.io/api"),
-            Target = NotBlank(options.Target) ?? NotBlank(environment("DAYTONA_TARGET")),
-            Snapshot = NotBlank(options.Snapshot),
-            Image = NotBlank(options.Image),
+            ApiUrl = new Uri($"{CloudOptions.Address(options.ApiUrl, NameOf(nameof(options.ApiUrl))) ?? CloudOptions.Address(CloudOptions.Blank(environment(ApiUrlVariable)), ApiUrlVariable) ?? new Uri("https://app.daytona.io/api")}/"),
+            Target = CloudOptions.Blank(options.Target) ?? CloudOptions.Blank(environment("DAYTONA_TARGET")),
+            Snapshot = CloudOptions.Blank(options.Snapshot),
+            Image = CloudOptions.Blank(options.Image),
             Cpu = options.Cpu,
             MemoryGb = options.MemoryGb,
             DiskGb = options.DiskGb,
             NetworkBlockAll = options.NetworkBlockAll,
             AutoStopMinutes = (int)Math.Ceiling(options.AutoStop.TotalMinutes),
             Ephemeral = options.Ephemeral,
-            EnvironmentVariables = new Dictionary<string, string>(options.EnvironmentVariables, StringComparer.Ordinal),
+            EnvVars = new Dictionary<string, string>(options.EnvVars, StringComparer.Ordinal),
         };
     }
 
     private static void CheckMachine(DaytonaSandboxOptions options)
     {
-        if (NotBlank(options.Snapshot) is not null && NotBlank(options.Image) is not null)
+        if (CloudOptions.Blank(options.Snapshot) is not null && CloudOptions.Blank(options.Image) is not null)
         {
             throw Problem(nameof(DaytonaSandboxOptions.Image), $"is set, and so is {nameof(DaytonaSandboxOptions.Snapshot)}; set one of them");
         }
 
-        if (NotBlank(options.Image) is { } image && image.Any(char.IsWhiteSpace))
+        if (CloudOptions.Blank(options.Image) is { } image && image.Any(char.IsWhiteSpace))
         {
             throw Problem(nameof(DaytonaSandboxOptions.Image), $"is '{image}'; an image's name has no white space");
         }
@@ -97,7 +101,7 @@ internal sealed class DaytonaSettings
                 throw Problem(name, $"is {value}; it must be above 0, or null for Daytona's default");
             }
 
-            if (value is not null && NotBlank(options.Image) is null)
+            if (value is not null && CloudOptions.Blank(options.Image) is null)
             {
                 throw Problem(name, $"is {value}, and there is no {nameof(DaytonaSandboxOptions.Image)}; a snapshot has its own resources");
             }
@@ -109,12 +113,7 @@ internal sealed class DaytonaSettings
         }
     }
 
-    private static Uri Address(string url) =>
-        Uri.TryCreate(url.TrimEnd('/') + "/", UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
-            ? address
-            : throw Problem(nameof(DaytonaSandboxOptions.ApiUrl), $"is '{url}'; it must be an absolute http or https address");
+    private static string NameOf(string option) => $"{nameof(DaytonaSandboxOptions)}.{option}";
 
-    private static string? NotBlank(string? text) => string.IsNullOrWhiteSpace(text) ? null : text.Trim();
-
-    private static ArgumentException Problem(string option, string problem) => new($"{nameof(DaytonaSandboxOptions)}.{option} {problem}.");
+    private static ArgumentException Problem(string option, string problem) => new($"{NameOf(option)} {problem}.");
 }

@@ -3,6 +3,7 @@ using System.IO.Pipelines;
 using System.Net;
 using System.Net.Http.Json;
 using System.Net.WebSockets;
+using System.Text;
 using System.Text.Json;
 using DeepRecall.Sandboxes.Cloud;
 using DeepRecall.Sandboxing;
@@ -11,13 +12,14 @@ namespace DeepRecall.Sandboxes.Daytona;
 
 /// <summary>A terminal in a sandbox, over a WebSocket that is made anew when it breaks.</summary>
 /// <remarks>
-/// The service drops a client that reads too slowly and discards what a terminal writes while nobody is connected. So everything that comes is
-/// taken at once, and after a cut whoever uses the terminal is told, for bytes of either direction may be lost.
+/// The service drops a client that lags behind, and discards what a terminal shows while nobody is connected. So a relay (relay.py) behind the terminal
+/// writes no more than is acknowledged from here, and after a cut whoever uses the terminal is told, for bytes of either direction may be lost.
 /// </remarks>
 [SuppressMessage("Design", "CA1001", Justification = "Disposed asynchronously.")]
 internal sealed class DaytonaTerminal : IAsyncDisposable
 {
     private const int MaxMessage = 32 * 1024; // the service closes the connection on one of more than 64 KiB
+    private const int AcknowledgeAfter = 32 * 1024; // a quarter of the relay's window
     private const int MaxControl = 16 * 1024;
     private const int KillSignal = 9;
     private const string ExitControl = "X-Daytona-Pty-Exit-Control";
@@ -38,7 +40,7 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
     private TaskCompletionSource<ClientWebSocket?> _connection = NewConnection();
     private Task _running = Task.CompletedTask;
     private SandboxExit _stop = new(null, KillSignal);
-    private volatile bool _mayResume;
+    private volatile bool _relayed;
 
     public DaytonaTerminal(DaytonaClient client, DaytonaMachine machine, Action resumed)
     {
@@ -78,8 +80,11 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
         _running = RunAsync(socket);
     }
 
-    /// <summary>From now on a broken connection is made anew. Before, it is the end of the terminal.</summary>
-    public void AllowResume() => _mayResume = true;
+    /// <summary>
+    /// From now on the terminal carries lines, through the relay that stands behind it: what arrives is acknowledged, and a broken connection is made
+    /// anew. Before, it is the end of the terminal.
+    /// </summary>
+    public void BeginMessages() => _relayed = true;
 
     /// <summary>
     /// Writes to the terminal. What a cut leaves unsent of it is dropped, for what was sent of it may be lost: the user is told and sends it again.
@@ -169,9 +174,9 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
                 failures = received || _client.Host.Time.GetElapsedTime(connected) > StableAfter ? 1 : failures + 1;
             }
 
-            if (!_mayResume || failures > BackOff.Reconnects.Attempts)
+            if (!_relayed || failures > BackOff.Reconnects.Attempts)
             {
-                throw _client.Errors.Failed(SandboxErrorKind.Connection, _mayResume ? "hold the connection to the terminal" : "start the worker", "the connection was lost");
+                throw _client.Errors.Failed(SandboxErrorKind.Connection, _relayed ? "hold the connection to the terminal" : "start the worker", "the connection was lost");
             }
 
             if (Volatile.Read(ref _connection).Task.IsCompleted)
@@ -189,6 +194,7 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
     private async Task<(bool Received, SandboxExit? Exit)> ReceiveFromAsync(ClientWebSocket socket, bool resumed)
     {
         var received = false;
+        var unacknowledged = 0;
         var control = new MemoryStream();
         while (true)
         {
@@ -202,6 +208,13 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
                     received = true;
                     _pipe.Writer.Advance(result.Count);
                     await _pipe.Writer.FlushAsync(_stopped).ConfigureAwait(false);
+                    unacknowledged += result.Count;
+                    if (unacknowledged >= AcknowledgeAfter && _relayed)
+                    {
+                        _ = TellRelayAsync($"\x06{unacknowledged}\n");
+                        unacknowledged = 0;
+                    }
+
                     continue;
                 }
 
@@ -228,6 +241,7 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
                 switch (message?.Status)
                 {
                     case "connected" when Volatile.Read(ref _connection).TrySetResult(socket) && resumed:
+                        _ = TellRelayAsync("\n\x06+\n"); // the line feed ends what was cut off
                         _resumed();
                         break;
                     case "exited":
@@ -236,6 +250,18 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
                         return (received, new SandboxExit(null, null, _client.Errors.Redact($"the sandbox says: {message.Error ?? "there is no such terminal any more"}")));
                 }
             }
+        }
+    }
+
+    private async Task TellRelayAsync(string line)
+    {
+        try
+        {
+            await WriteAsync(Encoding.ASCII.GetBytes(line), _stopped).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is IOException or OperationCanceledException or ObjectDisposedException)
+        {
+            // The terminal has ended.
         }
     }
 
@@ -302,7 +328,7 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
         }
     }
 
-    private static PtyControl? Parse(string? text) => text is null ? null : Parse(System.Text.Encoding.UTF8.GetBytes(text));
+    private static PtyControl? Parse(string? text) => text is null ? null : Parse(Encoding.UTF8.GetBytes(text));
 
     private static PtyControl? Parse(byte[] text)
     {

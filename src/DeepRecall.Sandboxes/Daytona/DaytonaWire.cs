@@ -34,7 +34,7 @@ internal sealed record CreateSandbox
 
 internal sealed record BuildInfo(string DockerfileContent);
 
-internal sealed record SandboxDto(string Id, string? Name, string? State, string? ErrorReason, string? ToolboxProxyUrl);
+internal sealed record SandboxDto(string Id, string? Name, string? State, string? ErrorReason, string? ToolboxProxyUrl, DateTimeOffset? CreatedAt);
 
 internal sealed record SandboxPage(IReadOnlyList<SandboxDto>? Items, string? NextCursor);
 
@@ -58,5 +58,5 @@ internal sealed record PtyControl(string? Type, string? Status, string? Error, i
 [JsonSerializable(typeof(ExecuteCommand))]
 [JsonSerializable(typeof(ExecuteResult))]
 [JsonSerializable(typeof(PtyControl))]
-[JsonSerializable(typeof(IReadOnlyDictionary<string, string>), TypeInfoPropertyName = "Labels")]
+[JsonSerializable(typeof(Dictionary<string, string>), TypeInfoPropertyName = "Labels")]
 internal sealed partial class DaytonaJson : JsonSerializerContext;

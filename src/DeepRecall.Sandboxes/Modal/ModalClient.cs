@@ -46,20 +46,9 @@ internal sealed class ModalClient
 
     public Uri Server => _settings.ServerUrl;
 
-    /// <summary>Makes a sandbox that idles, tagged so that it can be found again. A caller that stops waiting leaves none behind.</summary>
-    public async Task<ModalTask> CreateAsync(IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken)
-    {
-        var creating = CreateOrCleanUpAsync(tags);
-        try
-        {
-            return await creating.WaitAsync(cancellationToken).ConfigureAwait(false);
-        }
-        catch (OperationCanceledException)
-        {
-            _ = TerminateWhenCreatedAsync(creating);
-            throw;
-        }
-    }
+    /// <summary>Makes a sandbox that idles. A caller that stops waiting leaves none behind.</summary>
+    public Task<ModalTask> CreateAsync(string start, CancellationToken cancellationToken) =>
+        CloudCreation.WaitAsync(CreateWithSetupAsync(start), task => DiscardAsync(task.SandboxId), () => SweepAsync(start), cancellationToken);
 
     /// <summary>Ends a sandbox; one that is gone is no error.</summary>
     public async Task TerminateAsync(string sandboxId, CancellationToken cancellationToken)
@@ -93,22 +82,26 @@ internal sealed class ModalClient
         return answer.Result;
     }
 
-    /// <summary>The running sandboxes of the app that have all of these tags.</summary>
-    public async Task<IReadOnlyList<string>> ListAsync(IReadOnlyDictionary<string, string> tags, CancellationToken cancellationToken)
+    /// <summary>The running sandboxes of the app that have a tag, and when they were made.</summary>
+    public async Task<IReadOnlyList<(string Id, DateTimeOffset Created)>> ListAsync(string tag, string value, CancellationToken cancellationToken)
     {
         var setup = await SetUpAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
         var request = new SandboxListRequest { AppId = setup.AppId, EnvironmentName = _settings.Environment };
-        request.Tags.Add(tags.Select(tag => new SandboxTag { TagName = tag.Key, TagValue = tag.Value }));
-        List<string> found = [];
+        request.Tags.Add(new SandboxTag { TagName = tag, TagValue = value });
+        Dictionary<string, DateTimeOffset> found = new(StringComparer.Ordinal);
         while (true)
         {
             var page = await CallAsync("list the sandboxes", (api, options) => api.SandboxListV2Async(request, options), cancellationToken).ConfigureAwait(false);
             if (page.Sandboxes.Count == 0)
             {
-                return found;
+                return [.. found.Select(entry => (entry.Key, entry.Value))];
             }
 
-            found.AddRange(page.Sandboxes.Select(sandbox => sandbox.Id).Except(found));
+            foreach (var sandbox in page.Sandboxes)
+            {
+                found[sandbox.Id] = DateTimeOffset.UnixEpoch.AddSeconds(sandbox.CreatedAt);
+            }
+
             request.BeforeTimestamp = page.Sandboxes.Min(sandbox => sandbox.CreatedAt);
         }
     }
@@ -127,41 +120,27 @@ internal sealed class ModalClient
         }
     }
 
-    private async Task<ModalTask> CreateOrCleanUpAsync(IReadOnlyDictionary<string, string> tags)
-    {
-        try
-        {
-            return await CreateWithSetupAsync(tags).ConfigureAwait(false);
-        }
-        catch (SandboxException error) when (error.Kind is SandboxErrorKind.Connection or SandboxErrorKind.Server or SandboxErrorKind.Timeout)
-        {
-            // The answer was lost, and with it the id of a sandbox that may be there.
-            await TerminateTaggedAsync(tags).ConfigureAwait(false);
-            throw;
-        }
-    }
-
-    private async Task<ModalTask> CreateWithSetupAsync(IReadOnlyDictionary<string, string> tags)
+    private async Task<ModalTask> CreateWithSetupAsync(string start)
     {
         var setup = SetUpAsync();
         try
         {
-            return await CreateAsync(await setup.ConfigureAwait(false), tags).ConfigureAwait(false);
+            return await CreateAsync(await setup.ConfigureAwait(false), start).ConfigureAwait(false);
         }
         catch (SandboxException error) when (error.Kind == SandboxErrorKind.NotFound && setup.IsCompletedSuccessfully)
         {
             // The app or the image was deleted since.
             Forget(setup);
-            return await CreateAsync(await SetUpAsync().ConfigureAwait(false), tags).ConfigureAwait(false);
+            return await CreateAsync(await SetUpAsync().ConfigureAwait(false), start).ConfigureAwait(false);
         }
     }
 
-    private async Task<ModalTask> CreateAsync(Setup setup, IReadOnlyDictionary<string, string> tags)
+    private async Task<ModalTask> CreateAsync(Setup setup, string start)
     {
         var definition = new Wire.Sandbox
         {
             ImageId = setup.ImageId,
-            TimeoutSecs = (uint)Math.Ceiling(_settings.Timeout.TotalSeconds),
+            TimeoutSecs = (uint)_settings.Timeout.TotalSeconds,
             NetworkAccess = new NetworkAccess
             {
                 NetworkAccessType = _settings.BlockNetwork ? NetworkAccess.Types.NetworkAccessType.Blocked : NetworkAccess.Types.NetworkAccessType.Open,
@@ -173,11 +152,12 @@ internal sealed class ModalClient
         }
 
         var request = new SandboxCreateV2Request { AppId = setup.AppId, Definition = definition };
-        request.Tags.Add(tags.Select(tag => new SandboxTag { TagName = tag.Key, TagValue = tag.Value }));
-        if (_settings.EnvironmentVariables.Count > 0)
+        request.Tags.Add(new SandboxTag { TagName = CloudLabels.OwnerKey, TagValue = CloudLabels.Owner });
+        request.Tags.Add(new SandboxTag { TagName = CloudLabels.StartKey, TagValue = start });
+        if (_settings.EnvVars.Count > 0)
         {
             var variables = new StringMap();
-            variables.Contents.Add(_settings.EnvironmentVariables.ToDictionary());
+            variables.Contents.Add(_settings.EnvVars.ToDictionary());
             request.SecretSources.Add(new SecretSource { Env = variables });
         }
 
@@ -185,30 +165,19 @@ internal sealed class ModalClient
         return new ModalTask(answer.SandboxId, answer.TaskId, answer.CommandRouterAccess);
     }
 
-    private async Task TerminateWhenCreatedAsync(Task<ModalTask> creating)
-    {
-        await ((Task)creating).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
-        if (!creating.IsCompletedSuccessfully)
-        {
-            return;
-        }
-
-        var task = await creating.ConfigureAwait(false);
-        await DiscardAsync(task.SandboxId).ConfigureAwait(false);
-    }
-
-    private async Task TerminateTaggedAsync(IReadOnlyDictionary<string, string> tags)
+    /// <summary>Ends what a start created without telling so; if that fails too, it ends by its timeout.</summary>
+    private async Task SweepAsync(string start)
     {
         try
         {
-            foreach (var id in await ListAsync(tags, CancellationToken.None).ConfigureAwait(false))
+            foreach (var (id, _) in await ListAsync(CloudLabels.StartKey, start, CancellationToken.None).ConfigureAwait(false))
             {
                 await DiscardAsync(id).ConfigureAwait(false);
             }
         }
         catch (SandboxException)
         {
-            // Modal cannot be reached. What may be there ends by its timeout.
+            // The error of the creation itself is the one to tell.
         }
     }
 

@@ -55,7 +55,7 @@ internal sealed class ModalProcess : ISandboxProcess
         var process = new ModalProcess(client, router, sandboxId, execId);
         try
         {
-            await process.Input.WriteAsync(WorkerBootstrap.Source(request), cancellationToken).ConfigureAwait(false);
+            await process.Input.WriteAsync(Encoding.UTF8.GetBytes(request.WorkerSource), cancellationToken).ConfigureAwait(false);
             process._place = await WorkerBootstrap.ReadPlaceAsync(process.Output, request.Nonce, cancellationToken).ConfigureAwait(false)
                 ?? throw client.Errors.Failed(SandboxErrorKind.NotFound, "start Python", $"{await process._exited.Task.WaitAsync(cancellationToken).ConfigureAwait(false)}; the image needs python3, 3.9 or newer");
             return process;

@@ -1,8 +1,14 @@
+using DeepRecall.Sandboxes.Cloud;
+
 namespace DeepRecall.Sandboxes.Modal;
 
 /// <summary>Options as they are used: checked, and completed from the environment.</summary>
 internal sealed class ModalSettings
 {
+    private const string TokenIdVariable = "MODAL_TOKEN_ID";
+    private const string TokenSecretVariable = "MODAL_TOKEN_SECRET";
+    private const string ServerUrlVariable = "MODAL_SERVER_URL";
+
     private static readonly TimeSpan ShortestTimeout = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan LongestTimeout = TimeSpan.FromHours(24);
 
@@ -26,14 +32,14 @@ internal sealed class ModalSettings
 
     public required bool BlockNetwork { get; init; }
 
-    public required IReadOnlyDictionary<string, string> EnvironmentVariables { get; init; }
+    public required IReadOnlyDictionary<string, string> EnvVars { get; init; }
 
     /// <exception cref="ArgumentException">An option is missing or out of range; the message names the option, the value and what is allowed.</exception>
     public static ModalSettings Resolve(ModalSandboxOptions options, Func<string, string?> environment)
     {
-        if (options.Timeout < ShortestTimeout || options.Timeout > LongestTimeout)
+        if (options.Timeout < ShortestTimeout || options.Timeout > LongestTimeout || options.Timeout.Ticks % TimeSpan.TicksPerSecond != 0)
         {
-            throw Problem(nameof(ModalSandboxOptions.Timeout), $"is {options.Timeout}; it must be from {ShortestTimeout.TotalSeconds:0} seconds to {LongestTimeout.TotalHours:0} hours");
+            throw Problem(nameof(ModalSandboxOptions.Timeout), $"is {options.Timeout}; whole seconds from {ShortestTimeout} to {LongestTimeout} are allowed");
         }
 
         if (options.Cpu is { } cpu && !(cpu is > 0 and <= 1_000))
@@ -48,36 +54,28 @@ internal sealed class ModalSettings
 
         return new ModalSettings
         {
-            TokenId = Required(options.TokenId, "MODAL_TOKEN_ID", nameof(ModalSandboxOptions.TokenId), environment),
-            TokenSecret = Required(options.TokenSecret, "MODAL_TOKEN_SECRET", nameof(ModalSandboxOptions.TokenSecret), environment),
-            ServerUrl = Address(NotBlank(options.ServerUrl) ?? NotBlank(environment("MODAL_SERVER_URL")) ?? "https://api.modal.com"),
-            Environment = NotBlank(options.Environment) ?? NotBlank(environment("MODAL_ENVIRONMENT")) ?? string.Empty,
-            AppName = NotBlank(options.AppName) ?? throw Problem(nameof(ModalSandboxOptions.AppName), "is blank; it names the app that owns the sandboxes"),
+            TokenId = CloudOptions.Required(options.TokenId, environment(TokenIdVariable), NameOf(nameof(options.TokenId)), TokenIdVariable),
+            TokenSecret = CloudOptions.Required(options.TokenSecret, environment(TokenSecretVariable), NameOf(nameof(options.TokenSecret)), TokenSecretVariable),
+            ServerUrl = CloudOptions.Address(options.ServerUrl, NameOf(nameof(options.ServerUrl))) ?? CloudOptions.Address(CloudOptions.Blank(environment(ServerUrlVariable)), ServerUrlVariable) ?? new Uri("https://api.modal.com"),
+            Environment = CloudOptions.Given(options.Environment, NameOf(nameof(options.Environment))) ?? CloudOptions.Blank(environment("MODAL_ENVIRONMENT")) ?? string.Empty,
+            AppName = CloudOptions.Blank(options.AppName) ?? throw Problem(nameof(ModalSandboxOptions.AppName), "is blank; it names the app that owns the sandboxes"),
             Image = CheckImage(options.Image),
             Cpu = options.Cpu,
             MemoryMb = options.MemoryMb,
             Timeout = options.Timeout,
             BlockNetwork = options.BlockNetwork,
-            EnvironmentVariables = new Dictionary<string, string>(options.EnvironmentVariables, StringComparer.Ordinal),
+            EnvVars = new Dictionary<string, string>(options.EnvVars, StringComparer.Ordinal),
         };
     }
 
-    private static string CheckImage(string? image) => NotBlank(image) switch
+    private static string CheckImage(string? image) => CloudOptions.Blank(image) switch
     {
         null => throw Problem(nameof(ModalSandboxOptions.Image), "is blank; it names an image with python3, for example python:3.13-slim"),
         { } name when name.Any(char.IsWhiteSpace) => throw Problem(nameof(ModalSandboxOptions.Image), $"is '{name}'; an image's name has no white space"),
         { } name => name,
     };
 
-    private static Uri Address(string url) =>
-        Uri.TryCreate(url, UriKind.Absolute, out var address) && address.Scheme is "http" or "https"
-            ? address
-            : throw Problem(nameof(ModalSandboxOptions.ServerUrl), $"is '{url}'; it must be an absolute http or https address");
+    private static string NameOf(string option) => $"{nameof(ModalSandboxOptions)}.{option}";
 
-    private static string Required(string? value, string variable, string option, Func<string, string?> environment) =>
-        NotBlank(value) ?? NotBlank(environment(variable)) ?? throw Problem(option, $"is not set; set it, or the environment variable {variable}");
-
-    private static string? NotBlank(string? text) => string.IsNullOrWhiteSpace(text) ? null : text.Trim();
-
-    private static ArgumentException Problem(string option, string problem) => new($"{nameof(ModalSandboxOptions)}.{option} {problem}.");
+    private static ArgumentException Problem(string option, string problem) => new($"{NameOf(option)} {problem}.");
 }

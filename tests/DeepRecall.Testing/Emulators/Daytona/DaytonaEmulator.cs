@@ -4,6 +4,7 @@ using System.Net;
 using System.Text.Json;
 using System.Text.Json.Nodes;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.DependencyInjection;
@@ -24,6 +25,7 @@ public sealed class DaytonaEmulator : IAsyncDisposable
     private readonly WebApplication _app;
     private readonly ConcurrentDictionary<string, DaytonaMachine> _machines = new(StringComparer.Ordinal);
     private readonly ConcurrentQueue<EmulatedRequest> _requests = new();
+    private readonly ConcurrentDictionary<ConnectionContext, bool> _connections = new();
     private readonly CancellationTokenSource _stopping = new();
     private readonly DaytonaToolbox _toolbox;
     private int _created;
@@ -39,7 +41,12 @@ public sealed class DaytonaEmulator : IAsyncDisposable
             options.Limits.MinRequestBodyDataRate = null;
             options.Limits.MinResponseDataRate = null;
             options.Limits.MaxRequestBodySize = null;
-            options.Listen(IPAddress.Loopback, port);
+            options.Listen(IPAddress.Loopback, port, listen => listen.Use(next => async connection =>
+            {
+                _connections[connection] = true;
+                await next(connection);
+                _connections.TryRemove(connection, out _);
+            }));
         });
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(1));
         _app = builder.Build();
@@ -70,6 +77,15 @@ public sealed class DaytonaEmulator : IAsyncDisposable
     internal CancellationToken Stopping { get; }
 
     public Task StartAsync() => _app.StartAsync();
+
+    /// <summary>Breaks every connection.</summary>
+    public void BreakConnections()
+    {
+        foreach (var connection in _connections.Keys)
+        {
+            connection.Abort();
+        }
+    }
 
     /// <summary>Deletes every sandbox, as somebody else may.</summary>
     public void DeleteAll()

@@ -18,11 +18,13 @@ internal sealed class DaytonaMachine
         _states = new Queue<string>(faults.StartStates);
         Name = request.TryGetProperty("name", out var name) && name.GetString() is { Length: > 0 } given ? given : Id;
         Labels = Map("labels");
-        Machine = new EmulatedMachine(Map("env"));
+        Machine = new LocalMachine(Map("env"));
         File.WriteAllText(Path.Combine(Machine.Root, ".bash_profile"), faults.Profile);
     }
 
     public string Id { get; } = Guid.NewGuid().ToString();
+
+    public string Created { get; } = DateTimeOffset.UtcNow.ToString("O");
 
     public string Name { get; }
 
@@ -32,7 +34,7 @@ internal sealed class DaytonaMachine
 
     public IReadOnlyDictionary<string, string> Labels { get; }
 
-    public EmulatedMachine Machine { get; }
+    public LocalMachine Machine { get; }
 
     public ConcurrentDictionary<string, DaytonaPty> Terminals { get; } = new(StringComparer.Ordinal);
 
@@ -71,8 +73,8 @@ internal sealed class DaytonaMachine
             ["state"] = state,
             ["desiredState"] = "started",
             ["autoStopInterval"] = 15,
-            ["createdAt"] = "2026-11-24T10:00:00.000Z",
-            ["updatedAt"] = "2026-11-24T10:00:00.000Z",
+            ["createdAt"] = Created,
+            ["updatedAt"] = Created,
             ["toolboxProxyUrl"] = toolbox,
         };
         if (_faults.StartFailure is { } reason && state == reason.State)

@@ -38,7 +38,7 @@ internal sealed class DaytonaPty
     private readonly Process _process;
     private readonly SemaphoreSlim _writing = new(1, 1);
 
-    public DaytonaPty(EmulatedMachine machine, string? directory, IEnumerable<KeyValuePair<string, string>> variables)
+    public DaytonaPty(LocalMachine machine, string? directory, IEnumerable<KeyValuePair<string, string>> variables)
     {
         _process = Process.Start(machine.Command(["python3", "-c", Helper], directory, [new("TERM", "xterm-256color"), .. variables]))!;
         Exit = RunAsync();

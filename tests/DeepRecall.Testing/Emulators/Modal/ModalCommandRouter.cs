@@ -137,14 +137,14 @@ internal sealed class ModalCommandRouter(ModalState state) : TaskCommandRouter.T
             return new TaskExecPollResponse();
         }
 
-        var (code, signal) = EmulatedMachine.ExitOf(await exit);
+        var (code, signal) = LocalMachine.ExitOf(await exit);
         return code is { } number ? new TaskExecPollResponse { Code = number } : new TaskExecPollResponse { Signal = signal!.Value };
     }
 
     public override async Task<TaskExecWaitResponse> TaskExecWait(TaskExecWaitRequest request, ServerCallContext context)
     {
         using var stopping = CancellationTokenSource.CreateLinkedTokenSource(context.CancellationToken, state.Emulator.Stopping);
-        var (code, signal) = EmulatedMachine.ExitOf(await Find(request.TaskId, request.ExecId).Exit.WaitAsync(stopping.Token));
+        var (code, signal) = LocalMachine.ExitOf(await Find(request.TaskId, request.ExecId).Exit.WaitAsync(stopping.Token));
         return code is { } number ? new TaskExecWaitResponse { Code = number } : new TaskExecWaitResponse { Signal = signal!.Value };
     }
 

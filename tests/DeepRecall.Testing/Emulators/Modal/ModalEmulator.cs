@@ -3,6 +3,7 @@ using System.Net;
 using DeepRecall.Sandboxes.Modal.Wire;
 using Grpc.Core;
 using Microsoft.AspNetCore.Builder;
+using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
 using Microsoft.Extensions.DependencyInjection;
@@ -23,6 +24,7 @@ public sealed class ModalEmulator : IAsyncDisposable
     private readonly ModalState _state;
     private readonly CancellationTokenSource _stopping = new();
     private readonly ConcurrentQueue<ModalCall> _calls = new();
+    private readonly ConcurrentDictionary<ConnectionContext, bool> _connections = new();
 
     public ModalEmulator(int port = 0)
     {
@@ -37,7 +39,16 @@ public sealed class ModalEmulator : IAsyncDisposable
             options.Limits.MaxRequestBodySize = null;
             options.Limits.Http2.InitialConnectionWindowSize = 8 * 1024 * 1024;
             options.Limits.Http2.InitialStreamWindowSize = 4 * 1024 * 1024;
-            options.Listen(IPAddress.Loopback, port, listen => listen.Protocols = HttpProtocols.Http2);
+            options.Listen(IPAddress.Loopback, port, listen =>
+            {
+                listen.Protocols = HttpProtocols.Http2;
+                listen.Use(next => async connection =>
+                {
+                    _connections[connection] = true;
+                    await next(connection);
+                    _connections.TryRemove(connection, out _);
+                });
+            });
         });
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(1));
         builder.Services.AddSingleton(_state).AddSingleton<ModalControl>().AddSingleton<ModalCommandRouter>().AddSingleton<ModalInterceptor>();
@@ -72,6 +83,15 @@ public sealed class ModalEmulator : IAsyncDisposable
     internal CancellationToken Stopping { get; }
 
     public Task StartAsync() => _app.StartAsync();
+
+    /// <summary>Breaks every connection.</summary>
+    public void BreakConnections()
+    {
+        foreach (var connection in _connections.Keys)
+        {
+            connection.Abort();
+        }
+    }
 
     /// <summary>Lets every token be an expired one.</summary>
     public void ExpireTokens() => _state.ForgetTokens();

@@ -18,7 +18,7 @@ internal sealed class ModalMachine(string id, string appId, SandboxDefinition de
 
     public SandboxDefinition Definition => definition;
 
-    public EmulatedMachine Machine { get; } = new(definition.Variables);
+    public LocalMachine Machine { get; } = new(definition.Variables);
 
     public ConcurrentDictionary<string, ModalExec> Execs { get; } = new(StringComparer.Ordinal);
 

@@ -5,7 +5,7 @@ using System.Text;
 namespace DeepRecall.Testing.Emulators;
 
 /// <summary>A cloud sandbox's machine, played by this one: a directory of its own, and processes that carry its mark.</summary>
-public sealed class EmulatedMachine
+public sealed class LocalMachine
 {
     private const string Mark = "DEEPRECALL_EMULATED_MACHINE";
     private const int Kill = 9;
@@ -14,7 +14,7 @@ public sealed class EmulatedMachine
 
     private readonly IReadOnlyDictionary<string, string> _variables;
 
-    public EmulatedMachine(IReadOnlyDictionary<string, string>? variables = null)
+    public LocalMachine(IReadOnlyDictionary<string, string>? variables = null)
     {
         _variables = variables ?? new Dictionary<string, string>();
         Root = Directory.CreateTempSubdirectory("deeprecall-machine-").FullName;
