@@ -8,6 +8,7 @@ Dictionary<string, Func<Task<IReadOnlyList<Figure>>>> benches = new(StringCompar
     ["batched_16"] = TurnBench.BatchedAsync,
     ["completion_cold"] = CompletionBench.ColdAsync,
     ["context_100mb"] = ContextBench.RunAsync,
+    ["e2b_turn"] = CloudBench.E2BAsync,
 };
 
 var asJson = args.Contains("--json");
