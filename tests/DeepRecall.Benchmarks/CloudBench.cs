@@ -1,9 +1,13 @@
 using System.Diagnostics;
 using DeepRecall.Request;
 using DeepRecall.Repl;
+using DeepRecall.Sandboxes.Daytona;
 using DeepRecall.Sandboxes.E2B;
+using DeepRecall.Sandboxes.Modal;
 using DeepRecall.Sandboxing;
+using DeepRecall.Testing.Emulators.Daytona;
 using DeepRecall.Testing.Emulators.E2B;
+using DeepRecall.Testing.Emulators.Modal;
 using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DeepRecall.Benchmarks;
@@ -20,6 +24,23 @@ internal static class CloudBench
         await emulator.StartAsync();
         var sandbox = new E2BSandbox(new E2BSandboxOptions { ApiKey = emulator.ApiKey, ApiUrl = emulator.Url, SandboxUrl = emulator.Url });
         return await MeasureAsync("e2b", sandbox);
+    }
+
+    public static async Task<IReadOnlyList<Figure>> ModalAsync()
+    {
+        await using var emulator = new ModalEmulator();
+        await emulator.StartAsync();
+        var sandbox = new ModalSandbox(new ModalSandboxOptions { TokenId = ModalEmulator.TokenId, TokenSecret = ModalEmulator.TokenSecret, ServerUrl = emulator.Url });
+        return await MeasureAsync("modal", sandbox);
+    }
+
+    public static async Task<IReadOnlyList<Figure>> DaytonaAsync()
+    {
+        await using var emulator = new DaytonaEmulator();
+        await emulator.StartAsync();
+        emulator.Faults.StartStates = [];
+        var sandbox = new DaytonaSandbox(new DaytonaSandboxOptions { ApiKey = DaytonaEmulator.ApiKey, ApiUrl = emulator.ApiUrl });
+        return await MeasureAsync("daytona", sandbox);
     }
 
     /// <summary>The start, a trivial cell, a sub-call, and a context of 100 MB.</summary>

@@ -9,6 +9,8 @@ Dictionary<string, Func<Task<IReadOnlyList<Figure>>>> benches = new(StringCompar
     ["completion_cold"] = CompletionBench.ColdAsync,
     ["context_100mb"] = ContextBench.RunAsync,
     ["e2b_turn"] = CloudBench.E2BAsync,
+    ["modal_turn"] = CloudBench.ModalAsync,
+    ["daytona_turn"] = CloudBench.DaytonaAsync,
 };
 
 var asJson = args.Contains("--json");

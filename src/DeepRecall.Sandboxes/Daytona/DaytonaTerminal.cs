@@ -33,7 +33,7 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
     private readonly Action _resumed;
     private readonly string _id = Guid.NewGuid().ToString("N");
     private readonly Pipe _pipe = new(new PipeOptions(pauseWriterThreshold: 0, useSynchronizationContext: false));
-    private readonly CancellationTokenSource _stopping = new();
+    private readonly CancellationTokenSource _stopping = new(); // holds nothing, and may be cancelled late: not disposed
     private readonly CancellationToken _stopped;
     private readonly SemaphoreSlim _sending = new(1, 1);
     private readonly TaskCompletionSource<SandboxExit> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -104,9 +104,9 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
                 bytes = bytes[length..];
             }
         }
-        catch (Exception error) when (error is WebSocketException or ObjectDisposedException or InvalidOperationException || (error is OperationCanceledException && _stopped.IsCancellationRequested))
+        catch (Exception error) when (error is WebSocketException or ObjectDisposedException or InvalidOperationException || (error is OperationCanceledException && !cancellationToken.IsCancellationRequested))
         {
-            // The receiving side sees the break too, and deals with it.
+            // The receiving side sees the break too, and deals with it. (A send that it cuts off is cancelled, by the socket's own account.)
         }
         finally
         {
@@ -127,7 +127,6 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
         await _running.ConfigureAwait(false);
         await _pipe.Reader.CompleteAsync().ConfigureAwait(false);
         _invoker.Dispose();
-        _stopping.Dispose();
     }
 
     private static TaskCompletionSource<ClientWebSocket?> NewConnection() => new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -211,7 +210,7 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
                     unacknowledged += result.Count;
                     if (unacknowledged >= AcknowledgeAfter && _relayed)
                     {
-                        _ = TellRelayAsync($"\x06{unacknowledged}\n");
+                        _ = TellRelayAsync($"\u0006{unacknowledged}\n");
                         unacknowledged = 0;
                     }
 
@@ -223,7 +222,7 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
                     control.Write(buffer.Span[..result.Count]);
                 }
             }
-            catch (Exception error) when (error is WebSocketException or IOException or ObjectDisposedException or InvalidOperationException)
+            catch (Exception error) when (error is WebSocketException or IOException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
             {
                 _stopped.ThrowIfCancellationRequested();
                 return (received, null);
@@ -241,7 +240,7 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
                 switch (message?.Status)
                 {
                     case "connected" when Volatile.Read(ref _connection).TrySetResult(socket) && resumed:
-                        _ = TellRelayAsync("\n\x06+\n"); // the line feed ends what was cut off
+                        _ = TellRelayAsync("\n\u0006+\n"); // the line feed ends what was cut off
                         _resumed();
                         break;
                     case "exited":

@@ -1,5 +1,6 @@
 using DeepRecall.Sandboxes.Cloud;
 using DeepRecall.Sandboxes.Modal.Wire;
+using DeepRecall.Sandboxing;
 using Grpc.Core;
 
 namespace DeepRecall.Sandboxes.Modal;
@@ -8,8 +9,9 @@ namespace DeepRecall.Sandboxes.Modal;
 /// <param name="router">The sandbox's router.</param>
 /// <param name="execId">The command.</param>
 /// <param name="descriptor">Which of its two streams.</param>
+/// <param name="onFailure">Told why the stream could not be read on.</param>
 /// <param name="lost">Cancelled when the sandbox is given up for another reason.</param>
-internal sealed class ModalOutput(ModalRouter router, string execId, TaskExecStdioFileDescriptor descriptor, CancellationToken lost) : ReadOnlyStream
+internal sealed class ModalOutput(ModalRouter router, string execId, TaskExecStdioFileDescriptor descriptor, Action<Exception> onFailure, CancellationToken lost) : ReadOnlyStream
 {
     private AsyncServerStreamingCall<TaskExecStdioReadResponse>? _call;
     private ReadOnlyMemory<byte> _rest;
@@ -61,6 +63,11 @@ internal sealed class ModalOutput(ModalRouter router, string execId, TaskExecStd
                 _failures = 0;
                 return true;
             }
+            catch (SandboxException error)
+            {
+                onFailure(error);
+                throw;
+            }
             catch (RpcException error)
             {
                 _call?.Dispose();
@@ -69,7 +76,9 @@ internal sealed class ModalOutput(ModalRouter router, string execId, TaskExecStd
                 lost.ThrowIfCancellationRequested();
                 if (!await router.PrepareRetryAsync(error, _failures++, cancellationToken).ConfigureAwait(false))
                 {
-                    throw router.Errors.Of(error, "read from the sandbox");
+                    var failure = router.Errors.Of(error, "read from the sandbox");
+                    onFailure(failure);
+                    throw failure;
                 }
             }
         }

@@ -18,7 +18,7 @@ internal sealed class ModalProcess : ISandboxProcess
     private readonly ModalRouter _router;
     private readonly string _sandboxId;
     private readonly string _execId;
-    private readonly CancellationTokenSource _lost = new();
+    private readonly CancellationTokenSource _lost = new(); // holds nothing, and may be cancelled late: not disposed
     private readonly CancellationToken _lostToken;
     private readonly TaskCompletionSource<SandboxExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly Task _watching;
@@ -32,8 +32,8 @@ internal sealed class ModalProcess : ISandboxProcess
         _sandboxId = sandboxId;
         _execId = execId;
         _lostToken = _lost.Token;
-        Input = new PipelinedInput((offset, bytes) => router.WriteAsync(execId, offset, bytes, eof: false, _lostToken), Fail, MaxWrite);
-        Output = new ModalOutput(router, execId, TaskExecStdioFileDescriptor.Stdout, _lostToken);
+        Input = new PipelinedInput((offset, bytes) => router.WriteAsync(execId, offset, bytes, eof: false, _lostToken), OnStreamFailed, MaxWrite);
+        Output = new ModalOutput(router, execId, TaskExecStdioFileDescriptor.Stdout, OnStreamFailed, _lostToken);
         _watching = WatchAsync();
     }
 
@@ -135,18 +135,20 @@ internal sealed class ModalProcess : ISandboxProcess
         await Output.DisposeAsync().ConfigureAwait(false);
         await Input.DisposeAsync().ConfigureAwait(false);
         _router.Dispose();
-        _lost.Dispose();
     }
 
     private void Fail(Exception error)
     {
         _exited.TrySetResult(new SandboxExit(null, null, error.Message));
-        try
+        _lost.Cancel();
+    }
+
+    /// <summary>A stream that failed because there is nothing behind it any more is no news: what watches the command tells why.</summary>
+    private void OnStreamFailed(Exception error)
+    {
+        if (error is not SandboxException { Kind: SandboxErrorKind.NotFound or SandboxErrorKind.Quota or SandboxErrorKind.Conflict })
         {
-            _lost.Cancel();
-        }
-        catch (ObjectDisposedException)
-        {
+            Fail(error);
         }
     }
 
@@ -197,7 +199,7 @@ internal sealed class ModalProcess : ISandboxProcess
     {
         using var timeout = CancellationTokenSource.CreateLinkedTokenSource(_lostToken);
         timeout.CancelAfter(QuestionTimeout);
-        var errors = new ModalOutput(_router, execId, TaskExecStdioFileDescriptor.Stderr, timeout.Token);
+        var errors = new ModalOutput(_router, execId, TaskExecStdioFileDescriptor.Stderr, static _ => { }, timeout.Token);
         await using (errors.ConfigureAwait(false))
         {
             var text = new byte[MaxErrorText];

@@ -62,7 +62,7 @@ public sealed class ModalResumeTests : IAsyncLifetime
 
                 await router.WriteAsync(exec, await input.DrainAsync(Token), ReadOnlyMemory<byte>.Empty, eof: true, Token);
                 using var echo = new MemoryStream();
-                await using var output = new ModalOutput(router, exec, TaskExecStdioFileDescriptor.Stdout, Token);
+                await using var output = new ModalOutput(router, exec, TaskExecStdioFileDescriptor.Stdout, static _ => { }, Token);
                 await output.CopyToAsync(echo, Token);
                 Assert.Equal(bytes, echo.ToArray());
                 Assert.Equal((0, null), await router.WaitAsync(exec, Token));

@@ -29,6 +29,7 @@ public sealed class DaytonaEmulator : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new();
     private readonly DaytonaToolbox _toolbox;
     private int _created;
+    private int _asked;
 
     public DaytonaEmulator(int port = 0)
     {
@@ -226,7 +227,7 @@ public sealed class DaytonaEmulator : IAsyncDisposable
     private async Task CreateAsync(HttpContext context)
     {
         var request = await ReadAsync(context);
-        var machine = new DaytonaMachine(request, Faults, Interlocked.Increment(ref _created));
+        var machine = new DaytonaMachine(request, Faults, Interlocked.Increment(ref _asked));
         if (_machines.Values.Any(other => other.Name == machine.Name))
         {
             machine.Machine.Destroy();
@@ -234,6 +235,7 @@ public sealed class DaytonaEmulator : IAsyncDisposable
             return;
         }
 
+        Interlocked.Increment(ref _created);
         Newest = request;
         _machines[machine.Id] = machine;
         await WriteAsync(context, 200, machine.Tell(ToolboxUrl(context), advance: true));
