@@ -10,7 +10,7 @@ let app, image, sandbox;
 before(async () => {
   app = await client.apps.fromName("sdk-conformance", { createIfMissing: true });
   image = client.images.fromRegistry("python:3.13-slim");
-  sandbox = await client.sandboxes.create(app, image, { timeoutMs: 120_000, blockNetwork: true, tags: { who: "sdk" } });
+  sandbox = await client.sandboxes.create(app, image, { timeoutMs: 600_000, blockNetwork: true, tags: { who: "sdk" } });
 });
 
 after(async () => {

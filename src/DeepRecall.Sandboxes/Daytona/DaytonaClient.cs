@@ -118,7 +118,7 @@ internal sealed class DaytonaClient
     }
 
     /// <summary>Sends a request and reads its answer.</summary>
-    public async Task<T> CallAsync<T>(string action, Func<HttpRequestMessage> make, bool repeatable, JsonTypeInfo<T> type, CancellationToken cancellationToken)
+    private async Task<T> CallAsync<T>(string action, Func<HttpRequestMessage> make, bool repeatable, JsonTypeInfo<T> type, CancellationToken cancellationToken)
     {
         using var response = await Http.SendAsync(action, make, repeatable, cancellationToken).ConfigureAwait(false);
         return await ReadAsync(action, response, type, cancellationToken).ConfigureAwait(false);

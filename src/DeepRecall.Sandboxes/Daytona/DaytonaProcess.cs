@@ -102,18 +102,24 @@ internal sealed class DaytonaProcess : ISandboxProcess
     {
         if (!Exited.IsCompleted)
         {
-            // The terminal is in raw mode, where no byte is a signal.
-            await _client.CallAsync(
-                "interrupt the worker",
-                () =>
-                {
-                    var request = _client.Request(HttpMethod.Post, new Uri(_machine.Toolbox, "process/execute"));
-                    request.Content = JsonContent.Create(new ExecuteCommand($"kill -INT {_place!.ProcessId}", CommandSeconds), DaytonaJson.Default.ExecuteCommand);
-                    return request;
-                },
-                repeatable: true,
-                DaytonaJson.Default.ExecuteResult,
-                cancellationToken).ConfigureAwait(false);
+            try
+            {
+                // The terminal is in raw mode, where no byte is a signal.
+                using var response = await _client.Http.SendAsync(
+                    "interrupt the worker",
+                    () =>
+                    {
+                        var request = _client.Request(HttpMethod.Post, new Uri(_machine.Toolbox, "process/execute"));
+                        request.Content = JsonContent.Create(new ExecuteCommand($"kill -INT {_place!.ProcessId}", CommandSeconds), DaytonaJson.Default.ExecuteCommand);
+                        return request;
+                    },
+                    repeatable: true,
+                    cancellationToken).ConfigureAwait(false);
+            }
+            catch (SandboxException)
+            {
+                // It does not stop then, and is killed.
+            }
         }
 
         return true;
@@ -121,8 +127,14 @@ internal sealed class DaytonaProcess : ISandboxProcess
 
     public async Task KillAsync(CancellationToken cancellationToken)
     {
-        await _client.DeleteAsync(_machine.Id, cancellationToken).ConfigureAwait(false);
-        _terminal.Stop(new SandboxExit(null, KillSignal));
+        try
+        {
+            await _client.DeleteAsync(_machine.Id, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _terminal.Stop(new SandboxExit(null, KillSignal));
+        }
     }
 
     public async ValueTask DisposeAsync()

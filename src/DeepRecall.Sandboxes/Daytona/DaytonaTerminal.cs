@@ -114,7 +114,7 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
         }
     }
 
-    /// <summary>Lets go of the terminal; its program is ended by whoever deletes the sandbox.</summary>
+    /// <summary>Ends the terminal here; its program is ended by whoever deletes the sandbox.</summary>
     public void Stop(SandboxExit exit)
     {
         _stop = exit;

@@ -44,8 +44,6 @@ internal sealed record CreatePty(string Id, int Cols, int Rows, bool LazyStart);
 
 internal sealed record ExecuteCommand(string Command, int Timeout);
 
-internal sealed record ExecuteResult(int ExitCode, string? Result);
-
 /// <summary>A text message of a terminal's connection, and the reason with which such a connection is closed.</summary>
 internal sealed record PtyControl(string? Type, string? Status, string? Error, int? ExitCode, string? ExitReason);
 
@@ -56,7 +54,6 @@ internal sealed record PtyControl(string? Type, string? Status, string? Error, i
 [JsonSerializable(typeof(ToolboxUrl))]
 [JsonSerializable(typeof(CreatePty))]
 [JsonSerializable(typeof(ExecuteCommand))]
-[JsonSerializable(typeof(ExecuteResult))]
 [JsonSerializable(typeof(PtyControl))]
 [JsonSerializable(typeof(Dictionary<string, string>), TypeInfoPropertyName = "Labels")]
 internal sealed partial class DaytonaJson : JsonSerializerContext;

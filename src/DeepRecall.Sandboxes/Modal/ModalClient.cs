@@ -235,7 +235,7 @@ internal sealed class ModalClient
             try
             {
                 var request = new ImageJoinStreamingRequest { ImageId = imageId, Timeout = ImageWaitSeconds, LastEntryId = lastEntry };
-                using var call = _api.ImageJoinStreaming(request, await HeadersAsync(null, 0, timeout.Token).ConfigureAwait(false), cancellationToken: timeout.Token);
+                using var call = _api.ImageJoinStreaming(request, await HeadersAsync(timeout.Token).ConfigureAwait(false), cancellationToken: timeout.Token);
                 while (await call.ResponseStream.MoveNext(timeout.Token).ConfigureAwait(false))
                 {
                     failures = 0;
@@ -297,10 +297,10 @@ internal sealed class ModalClient
         return await sent.ResponseAsync.ConfigureAwait(false);
     }
 
-    private async Task<Metadata> HeadersAsync(string? idempotencyKey, int attempt, CancellationToken cancellationToken)
+    private async Task<Metadata> HeadersAsync(CancellationToken cancellationToken)
     {
         var session = await SignInAsync(cancellationToken).ConfigureAwait(false);
-        var headers = Headers(idempotencyKey ?? Guid.NewGuid().ToString(), attempt);
+        var headers = Headers(Guid.NewGuid().ToString(), 0);
         headers.Add("x-modal-auth-token", session.Token);
         return headers;
     }

@@ -102,7 +102,14 @@ internal sealed class ModalProcess : ISandboxProcess
     {
         if (!_exited.Task.IsCompleted)
         {
-            await _router.StartAsync(["sh", "-c", "kill -INT \"$0\"", $"{_place!.ProcessId}"], cancellationToken).ConfigureAwait(false);
+            try
+            {
+                await _router.StartAsync(["sh", "-c", "kill -INT \"$0\"", $"{_place!.ProcessId}"], cancellationToken).ConfigureAwait(false);
+            }
+            catch (SandboxException)
+            {
+                // It does not stop then, and is killed.
+            }
         }
 
         return true;
@@ -110,9 +117,15 @@ internal sealed class ModalProcess : ISandboxProcess
 
     public async Task KillAsync(CancellationToken cancellationToken)
     {
-        await _client.TerminateAsync(_sandboxId, cancellationToken).ConfigureAwait(false);
-        _exited.TrySetResult(new SandboxExit(null, KillSignal));
-        await _lost.CancelAsync().ConfigureAwait(false);
+        try
+        {
+            await _client.TerminateAsync(_sandboxId, cancellationToken).ConfigureAwait(false);
+        }
+        finally
+        {
+            _exited.TrySetResult(new SandboxExit(null, KillSignal));
+            await _lost.CancelAsync().ConfigureAwait(false);
+        }
     }
 
     public async ValueTask DisposeAsync()
@@ -153,7 +166,11 @@ internal sealed class ModalProcess : ISandboxProcess
     }
 
     private SandboxException UploadFailed(string name, string reason, Exception? cause = null) =>
-        _client.Errors.Failed((cause as SandboxException)?.Kind ?? SandboxErrorKind.Other, $"upload '{name}' to the sandbox {_sandboxId}", reason, cause);
+        _client.Errors.Failed(
+            cause is SandboxException { Kind: SandboxErrorKind.Connection or SandboxErrorKind.Server or SandboxErrorKind.Timeout } failure ? failure.Kind : SandboxErrorKind.Other,
+            $"upload '{name}' to the sandbox {_sandboxId}",
+            reason,
+            cause);
 
     private async Task WatchAsync()
     {

@@ -1,4 +1,4 @@
-using DeepRecall.Sandboxes.Tests.Cloud;
+using DeepRecall.Sandboxes.Tests.SdkConformance;
 using DeepRecall.Testing.Emulators.Daytona;
 
 namespace DeepRecall.Sandboxes.Tests.Daytona;
@@ -7,9 +7,12 @@ namespace DeepRecall.Sandboxes.Tests.Daytona;
 public sealed class DaytonaSdkTests(DaytonaFixture daytona) : IClassFixture<DaytonaFixture>
 {
     [Fact]
-    public async Task TheSdk_FindsWhatItExpects()
+    public async Task Daytona_SatisfiesItsSdk()
     {
-        await SdkRun.RunAsync("daytona.test.mjs", ("DAYTONA_API_URL", daytona.Emulator.ApiUrl), ("DAYTONA_API_KEY", DaytonaEmulator.ApiKey));
+        await NodeRunner.RunAsync(
+            "daytona.test.mjs",
+            new Dictionary<string, string> { ["DAYTONA_API_URL"] = daytona.Emulator.ApiUrl, ["DAYTONA_API_KEY"] = DaytonaEmulator.ApiKey },
+            TestContext.Current.CancellationToken);
         Assert.Empty(daytona.Emulator.Running);
     }
 }

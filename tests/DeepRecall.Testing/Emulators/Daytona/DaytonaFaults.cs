@@ -5,7 +5,7 @@ namespace DeepRecall.Testing.Emulators.Daytona;
 /// <summary>What goes wrong at the emulated Daytona, and how it behaves where the real one has a choice.</summary>
 public sealed class DaytonaFaults
 {
-    private readonly ConcurrentDictionary<string, ConcurrentQueue<RequestFault>> _requests = new(StringComparer.Ordinal);
+    private readonly ConcurrentDictionary<(string Method, string Path), ConcurrentQueue<RequestFault>> _requests = new();
 
     /// <summary>After how many bytes of output a terminal's connection breaks; asked at its beginning. Null: never.</summary>
     public Func<long?> CutOutput { get; set; } = () => null;
@@ -40,16 +40,15 @@ public sealed class DaytonaFaults
     {
         for (var time = 0; time < times; time++)
         {
-            _requests.GetOrAdd($"{method} {path}", _ => new()).Enqueue(fault);
+            _requests.GetOrAdd((method, path), _ => new()).Enqueue(fault);
         }
     }
 
     internal RequestFault? Take(string method, string path)
     {
-        foreach (var (key, faults) in _requests)
+        foreach (var (request, faults) in _requests)
         {
-            if ($"{method} {path}" is var request && request.StartsWith($"{method} ", StringComparison.Ordinal) && key.StartsWith($"{method} ", StringComparison.Ordinal)
-                && request.EndsWith(key[(method.Length + 1)..], StringComparison.Ordinal) && faults.TryDequeue(out var fault))
+            if (request.Method == method && path.EndsWith(request.Path, StringComparison.Ordinal) && faults.TryDequeue(out var fault))
             {
                 return fault;
             }
