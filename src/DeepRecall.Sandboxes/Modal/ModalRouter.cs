@@ -94,8 +94,15 @@ internal sealed class ModalRouter : IDisposable
     {
         if (error.StatusCode == StatusCode.Unauthenticated)
         {
+            // It may have expired on the way, also after other failures; whether there is to be a new one, the control API says.
             _pass = _pass with { RefreshAt = DateTimeOffset.MinValue };
-            return attempt < 2;
+            if (attempt + 1 >= BackOff.Reconnects.Attempts)
+            {
+                return false;
+            }
+
+            await Task.Delay(attempt == 0 ? TimeSpan.Zero : BackOff.Reconnects.WaitAfter(attempt), _client.Host.Time, cancellationToken).ConfigureAwait(false);
+            return true;
         }
 
         return await _retry.WaitAsync(error, attempt, BackOff.Reconnects, cancellationToken).ConfigureAwait(false);

@@ -15,7 +15,8 @@ internal static class NodeRunner
     public static async Task RunAsync(string file, IReadOnlyDictionary<string, string> variables, CancellationToken cancellationToken)
     {
         Assert.SkipWhen(await Installed.Value is not null, await Installed.Value ?? string.Empty);
-        var (code, output) = await RunAsync("node", ["--test", "--test-reporter=spec", file], variables, cancellationToken);
+        // SDKs keep idle connections, and Node.js would wait for their end.
+        var (code, output) = await RunAsync("node", ["--test", "--test-force-exit", "--test-reporter=spec", file], variables, cancellationToken);
         TestContext.Current.TestOutputHelper?.WriteLine(output);
         Assert.True(code == 0, output);
     }
