@@ -1,10 +1,14 @@
 using System.Diagnostics;
 using DeepRecall.Repl;
 using DeepRecall.Request;
+using DeepRecall.Sandboxes.Daytona;
 using DeepRecall.Sandboxes.E2B;
+using DeepRecall.Sandboxes.Modal;
 using DeepRecall.Sandboxes.Prime;
 using DeepRecall.Sandboxing;
+using DeepRecall.Testing.Emulators.Daytona;
 using DeepRecall.Testing.Emulators.E2B;
+using DeepRecall.Testing.Emulators.Modal;
 using DeepRecall.Testing.Emulators.Prime;
 using Microsoft.Extensions.Logging.Abstractions;
 
@@ -30,6 +34,23 @@ internal static class CloudBench
         await emulator.StartAsync();
         var sandbox = new PrimeSandbox(new PrimeSandboxOptions { ApiKey = emulator.ApiKey, BaseUrl = emulator.Url });
         return await MeasureAsync("prime", sandbox);
+    }
+
+    public static async Task<IReadOnlyList<Figure>> ModalAsync()
+    {
+        await using var emulator = new ModalEmulator();
+        await emulator.StartAsync();
+        var sandbox = new ModalSandbox(new ModalSandboxOptions { TokenId = ModalEmulator.TokenId, TokenSecret = ModalEmulator.TokenSecret, ServerUrl = emulator.Url });
+        return await MeasureAsync("modal", sandbox);
+    }
+
+    public static async Task<IReadOnlyList<Figure>> DaytonaAsync()
+    {
+        await using var emulator = new DaytonaEmulator();
+        await emulator.StartAsync();
+        emulator.Faults.StartStates = [];
+        var sandbox = new DaytonaSandbox(new DaytonaSandboxOptions { ApiKey = DaytonaEmulator.ApiKey, ApiUrl = emulator.ApiUrl });
+        return await MeasureAsync("daytona", sandbox);
     }
 
     /// <summary>The start, a trivial cell, a sub-call, and a context of 100 MB.</summary>

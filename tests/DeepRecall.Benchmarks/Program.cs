@@ -17,6 +17,8 @@ Dictionary<string, Func<Task<IReadOnlyList<Figure>>>> benches = new(StringCompar
     [Soak] = SoakBench.RunAsync,
     ["e2b_turn"] = CloudBench.E2BAsync,
     ["prime_turn"] = CloudBench.PrimeAsync,
+    ["modal_turn"] = CloudBench.ModalAsync,
+    ["daytona_turn"] = CloudBench.DaytonaAsync,
 };
 
 var asJson = args.Contains("--json");

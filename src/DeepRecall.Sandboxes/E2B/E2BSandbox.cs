@@ -65,7 +65,9 @@ public sealed class E2BSandbox : ISandbox
                 async (stream, token) => await stream.WriteAsync(Encoding.UTF8.GetBytes(request.WorkerSource), token).ConfigureAwait(false),
                 cancellationToken).ConfigureAwait(false);
             var directory = worker[..worker.LastIndexOf('/')];
-            var command = new ProcessCommand("/bin/sh", ["-c", CloudWorker.CommandLine(directory, request.Nonce)], Id: start, Stdin: true);
+
+            // A directory of its own, because the user's home has files of the template and of this library.
+            var command = new ProcessCommand("/bin/sh", ["-c", $"cd \"$(mktemp -d)\" && {CloudWorker.CommandLine(directory, request.Nonce)}"], Id: start, Stdin: true);
             return await ConnectProcess.StartAsync(service, command, _host, _reconnects, cancellationToken).ConfigureAwait(false);
         }
         catch
