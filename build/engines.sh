@@ -16,7 +16,20 @@ failed() { # <engine> <reason>
 }
 
 may_install() { command -v apt-get >/dev/null && [ "$(id -u)" = 0 ]; }
-install() { DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" >>"$dir/install.log" 2>&1; }
+
+# Installs what the machine lacks, and takes nothing away from it: no package is removed or upgraded, and no service is started.
+install() {
+  local policy=/usr/sbin/policy-rc.d own='' status
+  if [ ! -e $policy ]; then
+    printf '#!/bin/sh\nexit 101\n' >$policy
+    chmod +x $policy
+    own=1
+  fi
+  DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends --no-remove --no-upgrade "$@" >>"$dir/install.log" 2>&1
+  status=$?
+  [ -z "$own" ] || rm -f $policy
+  return $status
+}
 
 wait_for() { # <engine's pid> <command...>
   local pid=$1
@@ -34,16 +47,17 @@ start_docker() {
     failed docker "an engine is only started as root; set DEEPRECALL_TEST_DOCKER_HOST and DEEPRECALL_TEST_DOCKER_IMAGE to use one that runs"
     return
   fi
-  if ! command -v dockerd >/dev/null || ! command -v runsc >/dev/null; then
-    if may_install; then
-      install docker.io
-      install runsc
-    fi
-    if ! command -v dockerd >/dev/null; then
-      failed docker "dockerd is not there and could not be installed"
+  if may_install; then
+    command -v dockerd >/dev/null || install docker.io
+    command -v docker >/dev/null || install docker-cli
+    command -v runsc >/dev/null || install runsc
+  fi
+  for command in dockerd docker; do
+    if ! command -v $command >/dev/null; then
+      failed docker "$command is not there and could not be installed"
       return
     fi
-  fi
+  done
 
   mkdir -p "$dir/docker"
   if command -v runsc >/dev/null; then
@@ -77,7 +91,9 @@ start_podman() {
     return
   fi
   if ! command -v podman >/dev/null && may_install; then
-    install podman runc catatonit
+    local needed=(podman catatonit)
+    command -v runc >/dev/null || needed+=(runc)
+    install "${needed[@]}"
   fi
   if ! command -v podman >/dev/null; then
     failed podman "podman is not there and could not be installed"
@@ -116,14 +132,19 @@ case $action in
     start_podman
     ;;
   stop)
-    for engine in docker podman; do
+    if [ -d "$dir/podman/root" ]; then
+      # Its containers are not its service's children.
+      CONTAINERS_CONF=$dir/podman/containers.conf podman --root "$dir/podman/root" --runroot "$dir/podman/run" --tmpdir "$dir/podman/tmp" rm -af -t 0 >/dev/null 2>&1
+    fi
+    for engine in podman docker; do
       if [ -s "$dir/$engine/pid" ]; then
         pid=$(cat "$dir/$engine/pid")
         kill "$pid" 2>/dev/null
-        for _ in $(seq 150); do
+        for _ in $(seq 300); do
           kill -0 "$pid" 2>/dev/null || break
           sleep 0.1
         done
+        kill -KILL "$pid" 2>/dev/null
       fi
     done
     # Mounts of containers that outlived their engine would be deleted through.

@@ -71,11 +71,11 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
 
         _options = options.Clone();
         _rootModel = ModelInfo.Of(_options.Model, innerClient);
-        EnsurePriced(_options);
+        EnsurePriced(_options, asked: null);
         _logger = loggerFactory?.CreateLogger<DeepRecallChatClient>() ?? NullLogger<DeepRecallChatClient>.Instance;
         _time = timeProvider ?? TimeProvider.System;
         _services = services;
-        _ownSessions = _options.SessionStore is null ? new SessionStore(_options.MaxSessions, _options.SessionIdleTimeout, _time) : null;
+        _ownSessions = _options.SessionStore is null ? new SessionStore(_options.MaxSessions, _options.SessionIdleTimeout, _time, loggerFactory) : null;
     }
 
     /// <inheritdoc />
@@ -156,20 +156,27 @@ public sealed class DeepRecallChatClient : DelegatingChatClient
         if (DeepRecallChatOptionsExtensions.GetDeepRecall(chatOptions) is { } own)
         {
             options = own.ApplyTo(_options);
-            EnsurePriced(options);
         }
 
+        EnsurePriced(options, chatOptions?.ModelId);
         var request = RequestMapper.Map(all, chatOptions, options.ApprovedTools);
         var runId = Guid.NewGuid().ToString("N");
         return new RequestCall(all, chatOptions, options, request, runId, options.Persistent ? chatOptions?.ConversationId ?? runId : null);
     }
 
     /// <exception cref="ArgumentException">A cost limit without the price of every model.</exception>
-    private void EnsurePriced(DeepRecallOptions options)
+    private void EnsurePriced(DeepRecallOptions options, string? asked)
     {
         if (options.MaxCostUsd is null)
         {
             return;
+        }
+
+        if (asked is not null && InnerClient.GetService<ChatClientMetadata>()?.DefaultModelId is { } own && own != asked)
+        {
+            throw new ArgumentException(
+                $"{nameof(DeepRecallOptions.MaxCostUsd)} is {options.MaxCostUsd}, and {nameof(ChatOptions)}.{nameof(ChatOptions.ModelId)} is '{asked}', whose price is not known: the one that is known is that of '{own}'.",
+                nameof(asked));
         }
 
         var unpriced = options.SubClients.Where(client => client.Info.Pricing is null).Select(client => $"the sub-client '{client.Name}'").ToList();

@@ -147,7 +147,7 @@ public sealed class DeepRecallOptions
 
     /// <summary>
     /// Gets or sets below how many characters, over all messages, a request is handed to the wrapped client as it is, when it has no context,
-    /// no tools and no search. Default <see langword="null"/>: every request is an RLM's.
+    /// no tools and no search. Default <see langword="null"/>: every request is an RLM's. What the wrapped client is handed is under none of the limits here.
     /// </summary>
     public int? ShortPromptThreshold { get; set; }
 

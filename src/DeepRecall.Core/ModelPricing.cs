@@ -22,6 +22,11 @@ public sealed record ModelPricing(decimal InputPerMillion, decimal OutputPerMill
     public decimal CostOf(UsageDetails usage)
     {
         ArgumentNullException.ThrowIfNull(usage);
+        if (usage is { InputTokenCount: null, OutputTokenCount: null, TotalTokenCount: { } total })
+        {
+            return total * Math.Max(InputPerMillion, OutputPerMillion) / Million; // which of them they were is not told
+        }
+
         var input = usage.InputTokenCount ?? 0;
         var cached = Math.Clamp(usage.CachedInputTokenCount ?? 0, 0, input);
         return (((input - cached) * InputPerMillion)

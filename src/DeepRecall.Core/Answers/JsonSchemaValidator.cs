@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Text.Json;
 using System.Text.RegularExpressions;
@@ -17,9 +18,11 @@ internal sealed class JsonSchemaValidator
 
     // Alternatives within alternatives multiply, and a schema may come from model code.
     private const int MaxSteps = 2_000_000;
-    private static readonly TimeSpan PatternTimeout = TimeSpan.FromSeconds(1);
+    private static readonly TimeSpan MaxTime = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan PatternTimeout = TimeSpan.FromMilliseconds(200);
 
     private readonly JsonElement _root;
+    private readonly long _started = Stopwatch.GetTimestamp();
     private int _steps;
 
     private JsonSchemaValidator(JsonElement root) => _root = root;
@@ -50,7 +53,7 @@ internal sealed class JsonSchemaValidator
             return;
         }
 
-        if (depth > MaxDepth || ++_steps > MaxSteps)
+        if (depth > MaxDepth || IsSpent())
         {
             problems.Add($"{path} cannot be checked: the schema is nested too deeply, or takes too long");
             return;
@@ -80,6 +83,8 @@ internal sealed class JsonSchemaValidator
                 break;
         }
     }
+
+    private bool IsSpent() => ++_steps > MaxSteps || Stopwatch.GetElapsedTime(_started) > MaxTime;
 
     private bool Fits(JsonElement schema, JsonElement value, string path, int depth)
     {
@@ -319,10 +324,10 @@ internal sealed class JsonSchemaValidator
         CheckCount(schema, "minItems", "maxItems", index, "items", path, problems);
     }
 
-    private static bool HasTwins(JsonElement array)
+    private bool HasTwins(JsonElement array)
     {
         var items = array.EnumerateArray().ToArray();
-        return items.Where((item, index) => items.Take(index).Any(other => JsonElement.DeepEquals(item, other))).Any();
+        return items.Where((item, index) => items.Take(index).Any(other => IsSpent() || JsonElement.DeepEquals(item, other))).Any();
     }
 
     private static void CheckString(JsonElement schema, string value, string path, List<string> problems)
@@ -340,7 +345,11 @@ internal sealed class JsonSchemaValidator
         {
             return Regex.IsMatch(value, pattern, RegexOptions.ECMAScript, PatternTimeout);
         }
-        catch (Exception error) when (error is ArgumentException or RegexMatchTimeoutException)
+        catch (RegexMatchTimeoutException)
+        {
+            return false;
+        }
+        catch (ArgumentException)
         {
             return true; // a pattern that this engine cannot take says nothing about the value
         }

@@ -22,7 +22,7 @@ internal sealed class ModelMeter(DeepRecallOptions options, BudgetLedger ledger,
         IReadOnlyList<ChatMessage> messages,
         ChatOptions? chatOptions,
         UsageTally tally,
-        Func<ChatOptions?, CancellationToken, Task<ChatResponse?>> call,
+        Func<ChatOptions?, CallProgress, CancellationToken, Task<ChatResponse?>> call,
         CancellationToken cancellationToken,
         bool closing = false) =>
         limiter.CallModelAsync(
@@ -36,7 +36,8 @@ internal sealed class ModelMeter(DeepRecallOptions options, BudgetLedger ledger,
                     own.MaxOutputTokens = held.Output;
                 }
 
-                var running = RunAsync(() => call(own, cancellationToken), model, messages, tally, held, cancellationToken);
+                var progress = new CallProgress();
+                var running = RunAsync(() => call(own, progress, cancellationToken), progress, model, messages, tally, held, cancellationToken);
                 try
                 {
                     return await running.WaitAsync(cancellationToken).ConfigureAwait(false);
@@ -57,6 +58,7 @@ internal sealed class ModelMeter(DeepRecallOptions options, BudgetLedger ledger,
 
     private async Task<ModelResponse> RunAsync(
         Func<Task<ChatResponse?>> call,
+        CallProgress progress,
         ModelInfo model,
         IReadOnlyList<ChatMessage> messages,
         UsageTally tally,
@@ -68,10 +70,10 @@ internal sealed class ModelMeter(DeepRecallOptions options, BudgetLedger ledger,
         {
             response = await call().ConfigureAwait(false);
         }
-        catch (Exception)
+        catch (Exception error)
         {
-            // What a cancelled call had taken until then is not known; one that failed took nothing.
-            if (cancellationToken.IsCancellationRequested)
+            // Only a call that was refused is known to have taken nothing; one that was cut short may have taken all of it.
+            if (cancellationToken.IsCancellationRequested || progress.HasBegun || error is OperationCanceledException or TimeoutException or IOException)
             {
                 held?.Keep();
             }
@@ -120,6 +122,13 @@ internal sealed class ModelMeter(DeepRecallOptions options, BudgetLedger ledger,
         var output = response is null ? 0 : _bound.Of(response.Messages, null);
         held.Settle(input + output, model.Pricing?.WorstCase(input, output) ?? 0);
     }
+}
+
+/// <summary>How far a model call has come.</summary>
+internal sealed class CallProgress
+{
+    /// <summary>Gets or sets a value indicating whether something of the reply has come.</summary>
+    public bool HasBegun { get; set; }
 }
 
 /// <summary>What came of a model call.</summary>

@@ -32,6 +32,12 @@ internal static partial class Log
     [LoggerMessage(9, LogLevel.Warning, "The model could not be asked for an answer at the end of a run: {ErrorType}.")]
     public static partial void ClosingFailed(ILogger logger, string errorType);
 
+    [LoggerMessage(10, LogLevel.Warning, "The history could not be put into the REPL: {ErrorType}.")]
+    public static partial void HistoryNotShown(ILogger logger, string errorType);
+
+    [LoggerMessage(11, LogLevel.Warning, "The REPL of a conversation did not end as it should: {ErrorType}.")]
+    public static partial void SessionNotEnded(ILogger logger, string errorType);
+
     [LoggerMessage(20, LogLevel.Warning, "The code in environment {Environment} is not isolated in full: {Isolation}.")]
     public static partial void IsolationIncomplete(ILogger logger, string environment, Sandboxing.SandboxIsolation isolation);
 

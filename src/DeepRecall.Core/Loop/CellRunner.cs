@@ -1,3 +1,4 @@
+using System.Text;
 using DeepRecall.Answers;
 using DeepRecall.Diagnostics;
 using DeepRecall.Repl;
@@ -94,11 +95,39 @@ internal sealed class CellRunner(RunScope scope, AnswerFormat format, RunLog log
     {
         var number = ++_cells;
         scope.Sink.WriteEvent(new CellStartedEvent(runId, depth, number, code));
-        var result = await Repl.ExecuteAsync(
-            code,
-            text => scope.Sink.WriteEvent(new CellOutputEvent(runId, depth, number, text)),
-            stop,
-            cancellationToken).ConfigureAwait(false);
+        var started = scope.Time.GetTimestamp();
+        var seen = new StringBuilder();
+        CellResult result;
+        try
+        {
+            result = await Repl.ExecuteAsync(
+                code,
+                text =>
+                {
+                    seen.Append(text);
+                    scope.Sink.WriteEvent(new CellOutputEvent(runId, depth, number, text));
+                },
+                stop,
+                cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception error)
+        {
+            // What the cell had printed and paid for until then is told too.
+            cells.Add(new CellRecord
+            {
+                Number = number,
+                Code = code,
+                Status = error is OperationCanceledException ? CellStatus.Interrupted : CellStatus.Died,
+                Output = seen.ToString(),
+                Error = error.Message,
+                Variables = [],
+                Subcalls = subcalls.TakeRecords(),
+                Duration = scope.Time.GetElapsedTime(started),
+                WaitDuration = default,
+            });
+            throw;
+        }
+
         await subcalls.DrainAsync().ConfigureAwait(false);
         log.SetPartial(result.Content);
         var record = new CellRecord

@@ -40,6 +40,10 @@ internal sealed class Compactor(RunScope scope, RootModel model, ChatOptions? op
         {
             reply = await model.AskAsideAsync([.. messages, new ChatMessage(ChatRole.User, Request)], options, closing: false, cancellationToken).ConfigureAwait(false);
         }
+        catch (Exception error) when (!shorten && ContextLengthErrors.Is(error))
+        {
+            return await CompactAsync(nextTurn, shorten: true, cancellationToken).ConfigureAwait(false);
+        }
         catch (LimitException)
         {
             _failed = true; // the turn's own call will say so, or still fit

@@ -1,5 +1,7 @@
+using DeepRecall.Diagnostics;
 using DeepRecall.Repl;
 using DeepRecall.Request;
+using DeepRecall.Sandboxing;
 using DeepRecall.Sessions;
 using DeepRecall.Subcalls;
 using Microsoft.Extensions.AI;
@@ -68,17 +70,26 @@ internal sealed class ReplTenancy(RunScope scope, RlmRequest request, SubcallDis
         {
             await _repl.SetVariableAsync(variable, RequestMapper.ToJson([.. conversation.All, new ChatMessage(ChatRole.Assistant, answer)]), cancellationToken).ConfigureAwait(false);
         }
-        catch (Exception error) when (error is WorkerGoneException or OperationCanceledException)
+        catch (Exception error)
         {
-            // It is kept on this side, and a fresh worker is given it.
+            // The answer is there, whatever became of this; it is kept on this side, and a fresh worker is given it.
+            Log.HistoryNotShown(scope.Logger, error.GetType().Name);
         }
     }
 
     /// <summary>Puts messages that the model is not sent any more behind those that <c>history</c> has.</summary>
-    public Task ShowHistoryAsync(IReadOnlyList<ChatMessage> messages, CancellationToken cancellationToken)
+    public async Task ShowHistoryAsync(IReadOnlyList<ChatMessage> messages, CancellationToken cancellationToken)
     {
         var json = RequestMapper.ToJson(messages);
-        return _repl!.SetVariableAsync("history", _historyJson is null ? json : $"{_historyJson[..^1]},{json[1..]}", cancellationToken);
+        try
+        {
+            await _repl!.SetVariableAsync("history", _historyJson is null ? json : $"{_historyJson[..^1]},{json[1..]}", cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception error) when (error is WorkerGoneException or InvalidDataException or SandboxException or IOException)
+        {
+            // A worker that is gone is noticed, and replaced, by the next cell; the run can go on without the full text.
+            Log.HistoryNotShown(scope.Logger, error.GetType().Name);
+        }
     }
 
     public async ValueTask LeaveAsync()
@@ -89,12 +100,17 @@ internal sealed class ReplTenancy(RunScope scope, RlmRequest request, SubcallDis
             return;
         }
 
-        if (_repl is not null)
+        try
         {
-            await _repl.LeaveAsync().ConfigureAwait(false);
+            if (_repl is not null)
+            {
+                await _repl.LeaveAsync().ConfigureAwait(false);
+            }
         }
-
-        await _lease.DisposeAsync().ConfigureAwait(false);
+        finally
+        {
+            await _lease.DisposeAsync().ConfigureAwait(false);
+        }
     }
 
     private static ValueTask DisposeAsync(ReplSession? repl) => repl?.DisposeAsync() ?? ValueTask.CompletedTask;

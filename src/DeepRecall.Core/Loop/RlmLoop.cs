@@ -73,8 +73,7 @@ internal sealed class RlmLoop
             }
             finally
             {
-                await _tenancy.LeaveAsync().ConfigureAwait(false);
-                await _subcalls.DrainAsync().ConfigureAwait(false);
+                await LeaveAsync(end).ConfigureAwait(false);
             }
         }
         catch (Exception error)
@@ -82,6 +81,26 @@ internal sealed class RlmLoop
             _log.Fail(error, error is OperationCanceledException && end.IsCancellationRequested ? StopReason.Cancelled : StopReason.Failed);
             throw;
         }
+    }
+
+    /// <summary>Cleans up; what takes longer than the request may, goes on by itself.</summary>
+    private async Task LeaveAsync(CancellationToken end)
+    {
+        var leaving = LeaveAndDrainAsync();
+        try
+        {
+            await leaving.WaitAsync(_scope.Deadline.IsOver ? end : CancellationToken.None).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException) when (_scope.Deadline.IsOver && !leaving.IsCompleted)
+        {
+            _ = leaving.ContinueWith(static done => done.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+        }
+    }
+
+    private async Task LeaveAndDrainAsync()
+    {
+        await _tenancy.LeaveAsync().ConfigureAwait(false);
+        await _subcalls.DrainAsync().ConfigureAwait(false);
     }
 
     private async Task<RlmOutcome> TakeTurnsAsync(CancellationToken work, CancellationToken end)
@@ -234,7 +253,7 @@ internal sealed class RlmLoop
     private LimitException? LimitOf(Exception error) => error switch
     {
         LimitException limit => limit,
-        OperationCanceledException when _scope.Deadline.IsOver => new LimitException(
+        _ when _scope.Deadline.IsOver => new LimitException(
             StopReason.MaxDuration,
             string.Create(CultureInfo.InvariantCulture, $"the time for the request ({nameof(DeepRecallOptions.MaxDuration)}, {_scope.Options.MaxDuration?.TotalSeconds:0.###} seconds) is over")),
         _ => null,

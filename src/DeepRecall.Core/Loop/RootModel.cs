@@ -7,7 +7,7 @@ namespace DeepRecall.Loop;
 internal sealed class RootModel(RunScope scope, IChatClient client, ModelInfo info, ChatOptions? options, UsageTally tally, bool isRoot)
 {
     /// <summary>The model's window in tokens.</summary>
-    public int Window { get; } = info.ContextWindow ?? ModelWindows.Of(options?.ModelId ?? client.GetService<ChatClientMetadata>()?.DefaultModelId);
+    public int Window { get; } = WindowOf(client, info, options?.ModelId);
 
     /// <summary>Asks for the reply of a turn.</summary>
     public async Task<ModelReply> AskAsync(IReadOnlyList<ChatMessage> messages, CancellationToken cancellationToken)
@@ -20,7 +20,7 @@ internal sealed class RootModel(RunScope scope, IChatClient client, ModelInfo in
             messages,
             options,
             tally,
-            (own, token) => streams ? StreamAsync(messages, own, reader, token) : GetAsync(messages, own, token),
+            (own, progress, token) => streams ? StreamAsync(messages, own, reader, progress, token) : GetAsync(messages, own, token),
             cancellationToken).ConfigureAwait(false);
         if (!streams)
         {
@@ -40,15 +40,23 @@ internal sealed class RootModel(RunScope scope, IChatClient client, ModelInfo in
         var started = scope.Time.GetTimestamp();
         var reader = new ReplyReader(sink: null);
         var response = await scope.Meter.CallAsync(
-            info, messages, ownOptions, tally, (own, token) => GetAsync(messages, own, token), cancellationToken, closing).ConfigureAwait(false);
+            info, messages, ownOptions, tally, (own, _, token) => GetAsync(messages, own, token), cancellationToken, closing).ConfigureAwait(false);
         reader.Take(response.Response);
         return reader.Complete(response, scope.Time.GetElapsedTime(started));
+    }
+
+    // What is known of the client's model says nothing of another one that a request asks for.
+    private static int WindowOf(IChatClient client, ModelInfo info, string? asked)
+    {
+        var own = client.GetService<ChatClientMetadata>()?.DefaultModelId;
+        var isOther = asked is not null && own is not null && asked != own;
+        return isOther ? ModelWindows.Of(asked) : info.ContextWindow ?? ModelWindows.Of(asked ?? own);
     }
 
     private async Task<ChatResponse?> GetAsync(IReadOnlyList<ChatMessage> messages, ChatOptions? own, CancellationToken cancellationToken) =>
         await client.GetResponseAsync(messages, own, cancellationToken).ConfigureAwait(false);
 
-    private async Task<ChatResponse?> StreamAsync(IReadOnlyList<ChatMessage> messages, ChatOptions? own, ReplyReader reader, CancellationToken cancellationToken)
+    private async Task<ChatResponse?> StreamAsync(IReadOnlyList<ChatMessage> messages, ChatOptions? own, ReplyReader reader, CallProgress progress, CancellationToken cancellationToken)
     {
         List<ChatResponseUpdate> updates = [];
         var stream = client.GetStreamingResponseAsync(messages, own, cancellationToken).GetAsyncEnumerator(cancellationToken);
@@ -72,6 +80,7 @@ internal sealed class RootModel(RunScope scope, IChatClient client, ModelInfo in
                 }
 
                 var update = stream.Current;
+                progress.HasBegun = true;
                 updates.Add(update);
                 foreach (var content in update.Contents)
                 {

@@ -119,8 +119,16 @@ internal sealed class ReplSession : IAsyncDisposable
             await EndWorkerAsync().ConfigureAwait(false);
         }
 
-        await StartWorkerAsync(cancellationToken).ConfigureAwait(false);
-        return end;
+        try
+        {
+            await StartWorkerAsync(cancellationToken).ConfigureAwait(false);
+            return end;
+        }
+        catch
+        {
+            _state.DropUnloaded();
+            throw;
+        }
     }
 
     /// <summary>Sets a variable from JSON, also in a worker that replaces this one.</summary>
@@ -187,13 +195,13 @@ internal sealed class ReplSession : IAsyncDisposable
         {
             var end = overTime
                 ? $"the cell did not stop when it was interrupted after {(stop.IsCancellationRequested ? "the request's time" : $"its {_settings.CellTimeout.TotalSeconds:0.###} seconds")}, and was killed"
-                : await worker.DescribeEndAsync().ConfigureAwait(false);
+                : await worker.DescribeEndAsync(cancellationToken).ConfigureAwait(false);
             return await ReplaceAsync(cell, end, stop, cancellationToken).ConfigureAwait(false);
         }
         catch (WorkerErrorException error)
         {
             // No cell does that: the worker itself failed, or code in the cell reached into it.
-            await worker.KillAsync().ConfigureAwait(false);
+            await worker.KillAsync(cancellationToken).ConfigureAwait(false);
             return await ReplaceAsync(cell, $"its worker failed ({error.Message})", stop, cancellationToken).ConfigureAwait(false);
         }
         catch (OperationCanceledException)
@@ -234,7 +242,7 @@ internal sealed class ReplSession : IAsyncDisposable
         }
         catch (WorkerGoneException)
         {
-            return await worker.DescribeEndAsync().ConfigureAwait(false);
+            return await worker.DescribeEndAsync(cancellationToken).ConfigureAwait(false);
         }
         catch
         {
@@ -262,7 +270,7 @@ internal sealed class ReplSession : IAsyncDisposable
         }
         catch (TimeoutException)
         {
-            await worker.KillAsync().ConfigureAwait(false);
+            await worker.KillAsync(cancellationToken).ConfigureAwait(false);
             return await execution.WaitAsync(cancellationToken).ConfigureAwait(false);
         }
     }
@@ -277,9 +285,14 @@ internal sealed class ReplSession : IAsyncDisposable
         var goesOn = !stop.IsCancellationRequested;
         if (goesOn)
         {
+            using var startup = CancellationTokenSource.CreateLinkedTokenSource(stop, cancellationToken);
             try
             {
-                await StartWorkerAsync(cancellationToken).ConfigureAwait(false);
+                await StartWorkerAsync(startup.Token).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+            {
+                goesOn = false; // the time that is left is for an answer
             }
             catch (SandboxException failure)
             {
@@ -376,7 +389,7 @@ internal sealed class ReplSession : IAsyncDisposable
             await EndWorkerAsync().ConfigureAwait(false);
             if (error is WorkerGoneException)
             {
-                throw new SandboxException($"The REPL died while its context was loaded: {await worker.DescribeEndAsync().ConfigureAwait(false)}.", error);
+                throw new SandboxException($"The REPL died while its context was loaded: {await worker.DescribeEndAsync(cancellationToken).ConfigureAwait(false)}.", error);
             }
 
             throw;

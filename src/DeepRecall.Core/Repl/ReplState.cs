@@ -14,6 +14,7 @@ internal sealed class ReplState
     private int _loaded;
     private int _current;
     private int _earlier;
+    private int _before;
 
     /// <summary>The contexts as the REPL has them.</summary>
     public IReadOnlyList<ContextRecord> Records => _records;
@@ -33,6 +34,7 @@ internal sealed class ReplState
     public void Add(IReadOnlyList<ContextSource> contexts, bool makeCurrent)
     {
         _notes.Clear();
+        _before = _current;
         _current = makeCurrent && contexts.Count > 0 ? _contexts.Count : _current;
         _earlier = _contexts.Count;
         _contexts.AddRange(contexts);
@@ -46,11 +48,12 @@ internal sealed class ReplState
         _notes.Clear();
     }
 
-    /// <summary>Gives up the contexts that could not be loaded.</summary>
+    /// <summary>Gives up those contexts of the request that could not be loaded, so that they do not spoil the next one.</summary>
     public void DropUnloaded()
     {
-        _contexts.RemoveRange(_loaded, _contexts.Count - _loaded);
-        _current = Math.Max(0, Math.Min(_current, _contexts.Count - 1));
+        var kept = Math.Max(_loaded, _earlier);
+        _contexts.RemoveRange(kept, _contexts.Count - kept);
+        _current = _current < _contexts.Count ? _current : _before;
     }
 
     /// <summary>Loads the contexts that are not loaded yet.</summary>

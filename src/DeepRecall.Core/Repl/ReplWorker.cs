@@ -42,7 +42,7 @@ internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
             await Task.WhenAny(worker._ready.Task, worker._readingTask).WaitAsync(cancellationToken).ConfigureAwait(false);
             if (!worker._ready.Task.IsCompleted)
             {
-                throw new SandboxException($"The worker in the sandbox '{sandbox.Name}' ended before it was ready: {await worker.DescribeEndAsync().ConfigureAwait(false)}.");
+                throw new SandboxException($"The worker in the sandbox '{sandbox.Name}' ended before it was ready: {await worker.DescribeEndAsync(cancellationToken).ConfigureAwait(false)}.");
             }
 
             return worker;
@@ -124,14 +124,14 @@ internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
         }
     }
 
-    public Task KillAsync() => _process.KillAsync(CancellationToken.None);
+    public Task KillAsync(CancellationToken cancellationToken) => _process.KillAsync(cancellationToken).WaitAsync(cancellationToken);
 
     /// <summary>Says how a worker that is gone, or whose stream broke, ended.</summary>
-    public async Task<string> DescribeEndAsync()
+    public async Task<string> DescribeEndAsync(CancellationToken cancellationToken = default)
     {
         try
         {
-            return (await _process.Exited.WaitAsync(TimeSpan.FromSeconds(5)).ConfigureAwait(false)).ToString();
+            return (await _process.Exited.WaitAsync(TimeSpan.FromSeconds(5), cancellationToken).ConfigureAwait(false)).ToString();
         }
         catch (TimeoutException)
         {

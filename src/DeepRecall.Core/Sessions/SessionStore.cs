@@ -1,5 +1,8 @@
 using System.Diagnostics.CodeAnalysis;
 using System.Globalization;
+using DeepRecall.Diagnostics;
+using Microsoft.Extensions.Logging;
+using Microsoft.Extensions.Logging.Abstractions;
 
 namespace DeepRecall.Sessions;
 
@@ -17,6 +20,7 @@ public sealed class SessionStore : ISessionStore, IAsyncDisposable, IDisposable
     private readonly int _maxSessions;
     private readonly TimeSpan _idleTimeout;
     private readonly TimeProvider _time;
+    private readonly ILogger _logger;
     private TaskCompletionSource _returned = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private bool _disposed;
 
@@ -24,8 +28,9 @@ public sealed class SessionStore : ISessionStore, IAsyncDisposable, IDisposable
     /// <param name="maxSessions">How many conversations are kept at a time, at least 1. One more ends the one that has been idle for longest, or waits for one to become idle.</param>
     /// <param name="idleTimeout">How long one is kept after its last request; <see langword="null"/> for 10 minutes, <see cref="Timeout.InfiniteTimeSpan"/> for ever.</param>
     /// <param name="timeProvider">The clock, or <see langword="null"/> for the system's.</param>
+    /// <param name="loggerFactory">Where to log, or <see langword="null"/>.</param>
     /// <exception cref="ArgumentOutOfRangeException">An argument is out of range.</exception>
-    public SessionStore(int maxSessions = 100, TimeSpan? idleTimeout = null, TimeProvider? timeProvider = null)
+    public SessionStore(int maxSessions = 100, TimeSpan? idleTimeout = null, TimeProvider? timeProvider = null, ILoggerFactory? loggerFactory = null)
     {
         ArgumentOutOfRangeException.ThrowIfLessThan(maxSessions, 1);
         var idle = idleTimeout ?? TimeSpan.FromMinutes(10);
@@ -38,6 +43,7 @@ public sealed class SessionStore : ISessionStore, IAsyncDisposable, IDisposable
         _maxSessions = maxSessions;
         _idleTimeout = idle;
         _time = timeProvider ?? TimeProvider.System;
+        _logger = loggerFactory?.CreateLogger<SessionStore>() ?? NullLogger<SessionStore>.Instance;
     }
 
     /// <summary>Gets how many conversations there are, those that a request has included.</summary>
@@ -87,7 +93,8 @@ public sealed class SessionStore : ISessionStore, IAsyncDisposable, IDisposable
                 freed = _returned.Task;
             }
 
-            await EndAsync(evicted?.Session).ConfigureAwait(false);
+            // Not waited for: a request has not to wait, nor to fail, for another conversation's end.
+            _ = EndQuietlyAsync(evicted?.Session);
 
             if (lease is not null)
             {
@@ -127,7 +134,7 @@ public sealed class SessionStore : ISessionStore, IAsyncDisposable, IDisposable
 
             if (freed is null)
             {
-                await EndAsync(session).ConfigureAwait(false);
+                await EndQuietlyAsync(session).ConfigureAwait(false);
                 return true;
             }
 
@@ -140,7 +147,7 @@ public sealed class SessionStore : ISessionStore, IAsyncDisposable, IDisposable
     {
         foreach (var session in TakeAll())
         {
-            await session.DisposeAsync().ConfigureAwait(false);
+            await EndQuietlyAsync(session).ConfigureAwait(false);
         }
     }
 
@@ -149,7 +156,7 @@ public sealed class SessionStore : ISessionStore, IAsyncDisposable, IDisposable
     {
         foreach (var session in TakeAll())
         {
-            _ = session.DisposeAsync().AsTask();
+            _ = EndQuietlyAsync(session);
         }
     }
 
@@ -184,9 +191,14 @@ public sealed class SessionStore : ISessionStore, IAsyncDisposable, IDisposable
     {
         _slots.Remove(slot.ConversationId);
         slot.IdleTimer?.Dispose();
-        if (_lost.TryAdd(slot.ConversationId, reason))
+        Remember(slot.ConversationId, reason);
+    }
+
+    private void Remember(string conversationId, string reason)
+    {
+        if (_lost.TryAdd(conversationId, reason))
         {
-            _lostOrder.Enqueue(slot.ConversationId);
+            _lostOrder.Enqueue(conversationId);
             if (_lostOrder.Count > MaxRemembered)
             {
                 _lost.Remove(_lostOrder.Dequeue());
@@ -201,7 +213,7 @@ public sealed class SessionStore : ISessionStore, IAsyncDisposable, IDisposable
         returned.TrySetResult();
     }
 
-    private async ValueTask ReturnAsync(Slot slot, ConversationSession? session)
+    private async ValueTask ReturnAsync(Slot slot, ConversationSession? session, string? lost)
     {
         ConversationSession? unwanted = null;
         lock (_lock)
@@ -211,6 +223,10 @@ public sealed class SessionStore : ISessionStore, IAsyncDisposable, IDisposable
             if (session is null)
             {
                 _slots.Remove(slot.ConversationId);
+                if (lost is not null)
+                {
+                    Remember(slot.ConversationId, lost); // nobody was told yet
+                }
             }
             else if (_disposed)
             {
@@ -229,7 +245,7 @@ public sealed class SessionStore : ISessionStore, IAsyncDisposable, IDisposable
             SignalReturned();
         }
 
-        await EndAsync(unwanted).ConfigureAwait(false);
+        await EndQuietlyAsync(unwanted).ConfigureAwait(false);
     }
 
     private void OnIdle(Slot slot)
@@ -246,10 +262,23 @@ public sealed class SessionStore : ISessionStore, IAsyncDisposable, IDisposable
             SignalReturned();
         }
 
-        _ = EndAsync(slot.Session).AsTask();
+        _ = EndQuietlyAsync(slot.Session);
     }
 
-    private static ValueTask EndAsync(ConversationSession? session) => session?.DisposeAsync() ?? ValueTask.CompletedTask;
+    private async Task EndQuietlyAsync(ConversationSession? session)
+    {
+        try
+        {
+            if (session is not null)
+            {
+                await session.DisposeAsync().ConfigureAwait(false);
+            }
+        }
+        catch (Exception error)
+        {
+            Log.SessionNotEnded(_logger, error.GetType().Name);
+        }
+    }
 
     private sealed class Slot(string conversationId)
     {
@@ -273,6 +302,6 @@ public sealed class SessionStore : ISessionStore, IAsyncDisposable, IDisposable
         public string? Lost => lost;
 
         public ValueTask DisposeAsync() =>
-            Interlocked.Exchange(ref _returned, 1) == 0 ? store.ReturnAsync(slot, Session) : ValueTask.CompletedTask;
+            Interlocked.Exchange(ref _returned, 1) == 0 ? store.ReturnAsync(slot, Session, lost) : ValueTask.CompletedTask;
     }
 }

@@ -82,13 +82,24 @@ internal sealed class SubQueries(RunScope scope, RlmRequest request, int depth, 
 
         for (var repairs = 0; ; repairs++)
         {
-            var (response, spent) = await scope.Meter.CallAsync(
-                client.Info,
-                messages,
-                options,
-                usage,
-                async (own, token) => await client.Client.GetResponseAsync(messages, own, token).ConfigureAwait(false),
-                cancellationToken).ConfigureAwait(false);
+            var prompt = messages;
+            ChatResponse? response;
+            UsageDetails? spent;
+            try
+            {
+                (response, spent) = await scope.Meter.CallAsync(
+                    client.Info,
+                    prompt,
+                    options,
+                    usage,
+                    async (own, _, token) => await client.Client.GetResponseAsync(prompt, own, token).ConfigureAwait(false),
+                    cancellationToken).ConfigureAwait(false);
+            }
+            catch (Exception error) when (repairs > 0 && !cancellationToken.IsCancellationRequested)
+            {
+                return new SubcallOutcome($"Error: {error.Message}", IsError: true, usage.Snapshot(), Cause: error);
+            }
+
             var text = response?.Text;
             var total = repairs == 0 ? spent : usage.Snapshot();
             if (string.IsNullOrWhiteSpace(text))

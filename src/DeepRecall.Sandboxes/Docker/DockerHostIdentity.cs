@@ -37,7 +37,26 @@ internal static class DockerHostIdentity
             return State.Unknown;
         }
 
-        return identity == Current || StartOf(processId) == parts[3] ? State.Alive : State.Dead;
+        if (identity == Current)
+        {
+            return State.Alive;
+        }
+
+        return StartOf(processId) is { } start ? (start == parts[3] ? State.Alive : State.Dead)
+            : SeesOthers() ? State.Dead : State.Unknown;
+    }
+
+    /// <summary>Whether this process may look at those of others, so that one it does not see is gone (hidepid of proc(5), systemd's ProtectProc).</summary>
+    private static bool SeesOthers()
+    {
+        try
+        {
+            return OperatingSystem.IsLinux() && File.ReadAllText("/proc/1/stat").Length > 0;
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return false;
+        }
     }
 
     private static string Machine() =>

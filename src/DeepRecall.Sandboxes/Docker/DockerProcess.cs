@@ -17,6 +17,10 @@ internal sealed class DockerProcess : ISandboxProcess
     private readonly string? _shared;
     private readonly Task<SandboxExit> _exited;
     private readonly Lazy<Task> _disposal;
+    // 128 and the number of SIGKILL, which is how a container's end for want of memory looks.
+    private const int Killed = 137;
+
+    private readonly CancellationTokenSource _watch = new();
     private volatile bool _ending;
 
     /// <summary>Initializes a new instance of the <see cref="DockerProcess"/> class, which owns the container, the stream and the directory.</summary>
@@ -110,9 +114,13 @@ internal sealed class DockerProcess : ISandboxProcess
         }
         catch (Exception error) when (error is SandboxException or OperationCanceledException)
         {
-            // The engine is gone or hangs. The closed stream ends the worker, and the label lets what is left be found.
+            // The engine is gone or hangs. The closed stream ends the worker, and what is left is removed by a later start.
+            DockerContainers.Leave(Id);
         }
 
+        await _watch.CancelAsync().ConfigureAwait(false);
+        await _exited.ConfigureAwait(false);
+        _watch.Dispose();
         await _stream.DisposeAsync().ConfigureAwait(false);
         ScratchDirectory.Delete(_scratch);
     }
@@ -121,7 +129,7 @@ internal sealed class DockerProcess : ISandboxProcess
     {
         try
         {
-            var (code, outOfMemory) = await _engine.WaitAsync(Id, CancellationToken.None).ConfigureAwait(false);
+            var (code, outOfMemory) = await _engine.WaitAsync(Id, _watch.Token).ConfigureAwait(false);
 
             if (!_ending)
             {
@@ -131,14 +139,14 @@ internal sealed class DockerProcess : ISandboxProcess
 
             // A process 1 tells the end of its child by a signal as a shell does: 128 and the signal's number.
             var signal = code is > 128 and < 128 + 65 ? (int)code - 128 : (int?)null;
-            var detail = outOfMemory && !_ending
+            var detail = outOfMemory && code == Killed && !_ending
                 ? $"the container's memory ran out ({_options.MemoryMB:N0} MiB, {nameof(DockerSandboxOptions)}.{nameof(DockerSandboxOptions.MemoryMB)})"
                 : _stream.Errors;
             return new SandboxExit(signal is null ? (int)code : null, signal, detail.Length > 0 ? detail : null);
         }
         catch (Exception error)
         {
-            return new SandboxExit(null, null, error.Message);
+            return new SandboxExit(null, null, _watch.IsCancellationRequested ? "the engine did not tell its end" : error.Message);
         }
     }
 }

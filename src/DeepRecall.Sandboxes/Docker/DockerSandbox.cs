@@ -173,6 +173,7 @@ public sealed class DockerSandbox : ISandbox
         }
         catch (Exception error) when (error is SandboxException or OperationCanceledException)
         {
+            DockerContainers.Leave(id);
             DockerLog.NotRemoved(_logger, id, error.Message);
         }
     }
@@ -182,7 +183,7 @@ public sealed class DockerSandbox : ISandbox
     {
         lock (_lock)
         {
-            if (_preparation is null || _preparation.IsFaulted || _preparation.IsCanceled)
+            if (_preparation is null || _preparation.IsFaulted || _preparation.IsCanceled || (_preparation.IsCompleted && DockerContainers.AreLeft))
             {
                 _preparation = Task.Run(() => PrepareOnceAsync(engine));
             }
@@ -258,11 +259,21 @@ public sealed class DockerSandbox : ISandbox
         {
             // A container whose host is elsewhere is only removed when it has ended: its own host would do no more with it.
             var state = DockerHostIdentity.StateOf(host);
-            if (state == DockerHostIdentity.State.Dead || (state == DockerHostIdentity.State.Unknown && ended))
+            if (state != DockerHostIdentity.State.Dead && !(state == DockerHostIdentity.State.Unknown && ended) && !DockerContainers.IsLeft(id))
+            {
+                continue;
+            }
+
+            try
             {
                 await engine.RemoveAsync(id, cancellationToken).ConfigureAwait(false);
+                DockerContainers.Forget(id);
                 DockerLog.Reaped(_logger, id, host);
                 removed++;
+            }
+            catch (SandboxException error)
+            {
+                DockerLog.NotRemoved(_logger, id, error.Message);
             }
         }
 

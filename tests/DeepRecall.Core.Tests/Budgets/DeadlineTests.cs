@@ -10,10 +10,11 @@ namespace DeepRecall.Tests.Budgets;
 /// <summary>Whatever hangs, a request ends at its time.</summary>
 public sealed class DeadlineTests : IDisposable
 {
-    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(4);
+    // A fifth of it is for stopping what runs and asking for an answer, so that it may not be short on a machine under load.
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(6);
 
     // A second after the limit is the promise; the rest is for a machine under load.
-    private static readonly TimeSpan Latest = Limit + TimeSpan.FromSeconds(7);
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(7);
 
     private readonly RecordingSandbox _sandbox = new();
 
@@ -43,7 +44,7 @@ public sealed class DeadlineTests : IDisposable
         Assert.Equal(("as far as I got", ChatFinishReason.Length), (response.Text, response.FinishReason));
         var trajectory = response.GetTrajectory();
         Assert.Equal(StopReason.MaxDuration, trajectory?.StopReason);
-        Assert.Contains("MaxDuration, 4 seconds", trajectory?.StopDetail, StringComparison.Ordinal);
+        Assert.Contains("MaxDuration, 6 seconds", trajectory?.StopDetail, StringComparison.Ordinal);
         Assert.Equal(CellStatus.Interrupted, trajectory?.Turns[0].Cells[0].Status);
     }
 
@@ -125,7 +126,7 @@ public sealed class DeadlineTests : IDisposable
     public async Task HungChild_EndsAtTheTimeWithItsTree()
     {
         var model = Hanging(request => request.IsRun && request.FirstText.Contains("child task", StringComparison.Ordinal), heeds: false, Script.Code("answer['content'] = 'mine'\nprint(rlm_query_batched(['child task'] * 3))"));
-        var response = await RunAsync(false, model, options => options.MaxDepth = 2);
+        var response = await RunAsync(false, model, options => options.MaxDepth = 2, limit: 2 * Limit);
 
         Assert.Equal(("mine", StopReason.MaxDuration), (response.Text, response.GetTrajectory()?.StopReason));
         await _sandbox.AssertNothingLeftAsync(Token);
@@ -154,19 +155,20 @@ public sealed class DeadlineTests : IDisposable
         Assert.Equal(StopReason.Cancelled, error.GetTrajectory()?.StopReason);
     }
 
-    private async Task<ChatResponse> RunAsync(bool streamed, IChatClient model, Action<DeepRecallOptions>? configure = null, ChatOptions? chatOptions = null)
+    private async Task<ChatResponse> RunAsync(bool streamed, IChatClient model, Action<DeepRecallOptions>? configure = null, ChatOptions? chatOptions = null, TimeSpan? limit = null)
     {
+        var duration = limit ?? Limit;
         using var client = Plan.Client(model, options =>
         {
             options.Sandbox = _sandbox;
-            options.MaxDuration = Limit;
+            options.MaxDuration = duration;
             configure?.Invoke(options);
         });
         var started = Stopwatch.GetTimestamp();
         var response = streamed
             ? await client.GetStreamingResponseAsync(Script.About("c"), chatOptions, Token).ToChatResponseAsync(Token)
             : await client.GetResponseAsync(Script.About("c"), chatOptions, Token);
-        Assert.InRange(Stopwatch.GetElapsedTime(started), TimeSpan.FromSeconds(3), Latest);
+        Assert.InRange(Stopwatch.GetElapsedTime(started), duration * 0.6, duration + Patience);
         Assert.Equal(ChatFinishReason.Length, response.FinishReason);
         return response;
     }

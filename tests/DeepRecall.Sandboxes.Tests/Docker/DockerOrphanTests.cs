@@ -50,7 +50,15 @@ public sealed class DockerOrphanTests : IAsyncDisposable
         using var client = TestEngine.Client();
         var running = await CreateAsync(client, "another-boot/4026531836/1/1", "sleep", "600");
         var ended = await CreateAsync(client, "another-boot/4026531836/1/1", "true");
-        await client.Containers.WaitContainerAsync(ended, Token);
+        try
+        {
+            await client.Containers.WaitContainerAsync(ended, Token);
+        }
+        catch (DockerContainerNotFoundException)
+        {
+            // The first start of another test's sandbox has removed it already.
+        }
+
         var sandbox = new DockerSandbox(TestEngine.Options(_mark));
         for (var attempt = 0; attempt < 50 && (await TestEngine.ContainersAsync(_mark)).Count > 1; attempt++)
         {

@@ -49,6 +49,11 @@ internal static class TestEngine
     /// <summary>Fails unless the containers of a test are gone, or go soon.</summary>
     public static async Task AssertNothingLeftAsync(string mark, string? endpoint = null)
     {
+        if (string.IsNullOrEmpty(endpoint ?? Environment.GetEnvironmentVariable("DEEPRECALL_TEST_DOCKER_HOST")))
+        {
+            return; // the test was skipped
+        }
+
         var left = await ContainersAsync(mark, endpoint);
         for (var attempt = 0; left.Count > 0 && attempt < 100; attempt++)
         {

@@ -54,6 +54,10 @@ public sealed partial class ReadmeTests : IDisposable
     }
 
     [Fact]
+    public void Environments_AreMade() =>
+        Assert.Equal(["local", "docker", "e2b", "modal", "daytona", "prime"], Snippets.Environments().Select(environment => environment.Name));
+
+    [Fact]
     public async Task Budget_Runs()
     {
         var output = new StringWriter();

@@ -3,7 +3,12 @@ using DeepRecall;
 using DeepRecall.Backends;
 using DeepRecall.Budgets;
 using DeepRecall.Request;
+using DeepRecall.Sandboxes.Daytona;
+using DeepRecall.Sandboxes.Docker;
+using DeepRecall.Sandboxes.E2B;
 using DeepRecall.Sandboxes.Local;
+using DeepRecall.Sandboxes.Modal;
+using DeepRecall.Sandboxes.Prime;
 using DeepRecall.Sandboxing;
 using DeepRecall.Trajectory;
 using Microsoft.Extensions.AI;
@@ -38,6 +43,19 @@ internal static class Snippets
         ]);
         Console.WriteLine(response.Text);
         // end
+    }
+
+    public static ISandbox[] Environments()
+    {
+        // snippet:environments
+        ISandbox local = new SandboxPool(new LocalSandbox(new LocalSandboxOptions { Isolation = LocalIsolation.Required })); // keeps a confined process ready
+        ISandbox docker = new DockerSandbox(new DockerSandboxOptions { Image = "python:3.12-slim", MemoryMB = 1024 });
+        ISandbox e2b = new E2BSandbox(new E2BSandboxOptions { ApiKey = "e2b_..." }); // or E2B_API_KEY
+        ISandbox modal = new ModalSandbox(new ModalSandboxOptions { TokenId = "ak-...", TokenSecret = "as-..." });
+        ISandbox daytona = new DaytonaSandbox(new DaytonaSandboxOptions { ApiKey = "dtn_..." });
+        ISandbox prime = new PrimeSandbox(new PrimeSandboxOptions { ApiKey = "..." });
+        // end
+        return [local, docker, e2b, modal, daytona, prime];
     }
 
     public static async Task BudgetAsync(IChatClient model, IChatClient cheaperModel, ChatMessage question, TextWriter Console)
