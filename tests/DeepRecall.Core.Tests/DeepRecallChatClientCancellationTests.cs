@@ -219,7 +219,7 @@ public sealed class DeepRecallChatClientCancellationTests : IDisposable
     public async Task CallThatOutlivesItsCell_DoesNotDisturbTheResponse(bool streamed)
     {
         // Threads of the cell are still in calls and in child runs when the answer comes.
-        using var client = Client(Outliving("[llm_query] * 8 + [rlm_query] * 2", seconds: 0.3), options => options.MaxDepth = 2);
+        using var client = Client(Outliving("[llm_query] * 8 + [rlm_query] * 2", wait: "time.sleep(0.3)"), options => options.MaxDepth = 2);
 
         for (var round = 0; round < 8; round++)
         {
@@ -240,7 +240,7 @@ public sealed class DeepRecallChatClientCancellationTests : IDisposable
     public async Task Response_ComesWhenTheProcessesOfItsChildrenAreGoneToo(bool streamed)
     {
         using var sandbox = new RecordingSandbox { ChildDisposeDelay = TimeSpan.FromMilliseconds(500) };
-        using var client = Plan.Client(Outliving("[rlm_query]", seconds: 1), options =>
+        using var client = Plan.Client(Outliving("[rlm_query]", wait: "llm_query('Wait until the other process is there.')", ready: () => sandbox.Starts == 2), options =>
         {
             options.Sandbox = sandbox;
             options.MaxDepth = 2;
@@ -288,11 +288,21 @@ public sealed class DeepRecallChatClientCancellationTests : IDisposable
     }
 
     // A model whose cell answers while threads of it are still in calls that never end by themselves.
-    private static ScriptedChatClient Outliving(string calls, double seconds) => new(async (request, token) =>
+    private static ScriptedChatClient Outliving(string calls, string wait, Func<bool>? ready = null) => new(async (request, token) =>
     {
-        if (!request.IsRun || request.FirstText.Contains("Child", StringComparison.Ordinal))
+        if (request.FirstText.Contains("Child", StringComparison.Ordinal))
         {
             await Task.Delay(Timeout.Infinite, token);
+        }
+
+        if (!request.IsRun)
+        {
+            while (!ready!())
+            {
+                await Task.Delay(20, token);
+            }
+
+            return new ChatResponse(new ChatMessage(ChatRole.Assistant, "It is."));
         }
 
         return new ChatResponse(new ChatMessage(ChatRole.Assistant, Script.Code(
@@ -300,7 +310,7 @@ public sealed class DeepRecallChatClientCancellationTests : IDisposable
             import threading, time
             for call in {calls}:
                 threading.Thread(target=call, args=("Child",), daemon=True).start()
-            time.sleep({seconds})
+            {wait}
             FINAL("done")
             """)));
     });

@@ -98,8 +98,8 @@ public class OfflineTests
     [Fact]
     public async Task ControlC_EndsARunThatWaitsForItsInput()
     {
-        Assert.SkipWhen(OperatingSystem.IsWindows(), "It needs the kill command.");
-        await using var process = QuickstartProcess.Start(["--context", "-", "Why?"]);
+        Assert.SkipWhen(OperatingSystem.IsWindows(), "It needs signals.");
+        await using var process = QuickstartProcess.StartInterruptible(["--context", "-", "Why?"]);
         await process.Input.WriteAsync("This input has no end.\n");
         await process.Input.FlushAsync(TestContext.Current.CancellationToken);
         await process.Asked.WaitAsync(TestContext.Current.CancellationToken);

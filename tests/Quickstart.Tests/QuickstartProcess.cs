@@ -15,9 +15,9 @@ internal sealed class QuickstartProcess : IAsyncDisposable
     private readonly Task _reading;
     private readonly Task<string> _errors;
 
-    private QuickstartProcess(IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment)
+    private QuickstartProcess(IReadOnlyList<string> command, IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment)
     {
-        var start = new ProcessStartInfo(Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet")
+        var start = new ProcessStartInfo(command[0])
         {
             RedirectStandardInput = true,
             RedirectStandardOutput = true,
@@ -25,7 +25,7 @@ internal sealed class QuickstartProcess : IAsyncDisposable
             UseShellExecute = false,
             WorkingDirectory = _temporary.FullName,
         };
-        foreach (var argument in arguments.Prepend(BuildPaths.Quickstart))
+        foreach (var argument in command.Skip(1).Append(BuildPaths.Quickstart).Concat(arguments))
         {
             start.ArgumentList.Add(argument);
         }
@@ -53,7 +53,13 @@ internal sealed class QuickstartProcess : IAsyncDisposable
 
     public StreamWriter Input => _process.StandardInput;
 
-    public static QuickstartProcess Start(IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null) => new(arguments, environment);
+    private static string DotNet => Environment.GetEnvironmentVariable("DOTNET_HOST_PATH") ?? "dotnet";
+
+    public static QuickstartProcess Start(IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null) => new([DotNet], arguments, environment);
+
+    /// <summary>Starts it so that Ctrl+C reaches it, also where the tests run in the background, as a shell starts such programs with SIGINT ignored.</summary>
+    public static QuickstartProcess StartInterruptible(IEnumerable<string> arguments) =>
+        new(["python3", "-c", "import os, signal, sys; signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])", DotNet], arguments, environment: null);
 
     public static async Task<QuickstartResult> RunAsync(IEnumerable<string> arguments, IReadOnlyDictionary<string, string>? environment = null, string? input = null)
     {
