@@ -290,7 +290,7 @@ public sealed class DeepRecallChatClientCancellationTests : IDisposable
     // A model whose cell answers while threads of it are still in calls that never end by themselves.
     private static ScriptedChatClient Outliving(string calls, string wait, Func<bool>? ready = null) => new(async (request, token) =>
     {
-        if (request.FirstText.Contains("Child", StringComparison.Ordinal))
+        if (request.Messages[^1].Text.Contains("Child", StringComparison.Ordinal))
         {
             await Task.Delay(Timeout.Infinite, token);
         }
