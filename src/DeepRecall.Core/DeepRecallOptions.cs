@@ -6,7 +6,7 @@ namespace DeepRecall;
 
 /// <summary>How a <see cref="DeepRecallChatClient"/> works.</summary>
 /// <remarks>Read once, when the client is made; later changes have no effect.</remarks>
-public sealed class DeepRecallOptions
+public class DeepRecallOptions
 {
     /// <summary>Gets or sets where the model's code runs. Required, unless the service provider has an <see cref="ISandbox"/>.</summary>
     public ISandbox? Sandbox { get; set; }
