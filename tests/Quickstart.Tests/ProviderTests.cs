@@ -1,3 +1,5 @@
+using DeepRecall.Testing;
+
 namespace Quickstart.Tests;
 
 /// <summary>With a provider: what goes over the wire, and what must not be seen.</summary>

@@ -5,16 +5,15 @@ using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Http;
 using Microsoft.Extensions.Logging;
 
-namespace Quickstart.Tests;
+namespace DeepRecall.Testing;
 
 /// <summary>A server on loopback that speaks as much of OpenAI's chat completions as a run needs, streamed and whole.</summary>
-internal sealed class FakeOpenAI : IAsyncDisposable
+public sealed class FakeOpenAI : IAsyncDisposable
 {
     private readonly WebApplication _app;
-    private readonly Func<FakeRequest, string?> _reply;
+    private readonly Func<FakeRequest, CancellationToken, Task<string?>> _reply;
 
-    /// <param name="reply">The reply to a request; <see langword="null"/> is an error 401 that repeats the key, as some servers do.</param>
-    private FakeOpenAI(Func<FakeRequest, string?> reply)
+    private FakeOpenAI(Func<FakeRequest, CancellationToken, Task<string?>> reply)
     {
         _reply = reply;
         var builder = WebApplication.CreateSlimBuilder();
@@ -28,7 +27,11 @@ internal sealed class FakeOpenAI : IAsyncDisposable
 
     public string BaseUrl => _app.Urls.Single() + "/v1";
 
-    public static async Task<FakeOpenAI> StartAsync(Func<FakeRequest, string?> reply)
+    /// <param name="reply">The reply to a request; <see langword="null"/> is an error 401 that repeats the key, as some servers do.</param>
+    public static Task<FakeOpenAI> StartAsync(Func<FakeRequest, string?> reply) => StartAsync((request, _) => Task.FromResult(reply(request)));
+
+    /// <param name="reply">The reply to a request, which may take its time until the caller hangs up.</param>
+    public static async Task<FakeOpenAI> StartAsync(Func<FakeRequest, CancellationToken, Task<string?>> reply)
     {
         var server = new FakeOpenAI(reply);
         await server._app.StartAsync();
@@ -47,7 +50,7 @@ internal sealed class FakeOpenAI : IAsyncDisposable
             root.TryGetProperty("stream", out var stream) && stream.GetBoolean(),
             [.. root.GetProperty("messages").EnumerateArray().Select(message => message.GetProperty("role").GetString()!)]);
         Requests.Enqueue(request);
-        if (_reply(request) is not { } reply)
+        if (await _reply(request, http.RequestAborted) is not { } reply)
         {
             http.Response.StatusCode = 401;
             await http.Response.WriteAsJsonAsync(new { error = new { message = $"wrong key: {request.Authorization}", type = "invalid_request_error", code = "invalid_api_key" } });
@@ -98,4 +101,4 @@ internal sealed class FakeOpenAI : IAsyncDisposable
 }
 
 /// <summary>What the server was sent.</summary>
-internal sealed record FakeRequest(string Authorization, string Model, bool IsStreamed, IReadOnlyList<string> Roles);
+public sealed record FakeRequest(string Authorization, string Model, bool IsStreamed, IReadOnlyList<string> Roles);
