@@ -38,6 +38,8 @@ internal sealed class FakeSandbox(int defaultPoolSize = 0) : ISandbox
     {
         private readonly TaskCompletionSource<SandboxExit> _exited = new();
 
+        public event EventHandler? Resumed;
+
         public SandboxStartRequest Request => request;
 
         public int Disposals { get; private set; }
@@ -69,6 +71,8 @@ internal sealed class FakeSandbox(int defaultPoolSize = 0) : ISandbox
             _exited.TrySetResult(new SandboxExit(null, 9));
             return Task.CompletedTask;
         }
+
+        public void Resume() => Resumed?.Invoke(this, EventArgs.Empty);
 
         public ValueTask DisposeAsync()
         {

@@ -120,6 +120,13 @@ public sealed class SandboxPoolTests
         Assert.Equal("/fake/x", await process.UploadAsync("x", (_, _) => Task.CompletedTask, Token));
         await process.SealAsync(Token);
         Assert.True(sandbox.Started.First().IsSealed);
+        var resumes = 0;
+        EventHandler onResumed = (_, _) => resumes++;
+        process.Resumed += onResumed;
+        sandbox.Started.First().Resume();
+        process.Resumed -= onResumed;
+        sandbox.Started.First().Resume();
+        Assert.Equal(1, resumes);
         Assert.True(await process.InterruptAsync(Token));
         await process.KillAsync(Token);
         Assert.Equal(9, (await process.Exited).Signal);
