@@ -195,6 +195,39 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
         }
     }
 
+    [Theory]
+    [InlineData(true, "{}")] // found below the worker, which adopts it
+    [InlineData(false, "dict(os.environ)")] // found by its scratch directory
+    public async Task OrphanThatLeftTheGroup_IsDeadAfterDispose(bool isConfined, string environment)
+    {
+        var repl = await TestRepl.StartAsync(isConfined ? SandboxWithProcesses() : FreeSandbox());
+        await repl.PrintAsync($"""
+            import os
+            ends = os.pipe()
+            child = os.fork()
+            if child == 0:
+                os.setsid()
+                orphan = os.fork()
+                if orphan == 0:
+                    os.execve("/bin/sleep", ["sleep", "600"], {environment})
+                os.write(ends[1], str(orphan).encode())
+                os._exit(0)
+            _ = os.waitpid(child, 0)
+            orphan = int(os.read(ends[0], 100))
+            """);
+        var orphan = (await repl.ValueAsync("orphan")).GetInt32();
+        try
+        {
+            Assert.True(LocalProcesses.IsAlive(orphan));
+            await repl.DisposeAsync();
+            await LocalProcesses.WaitForEndAsync(orphan);
+        }
+        finally
+        {
+            KillOwn(orphan);
+        }
+    }
+
     [Fact]
     public async Task ForkBomb_EndsWithItsSandbox()
     {
@@ -230,6 +263,29 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
         await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(async () => await process.DisposeAsync(), Token)));
         await process.DisposeAsync();
         Assert.True(process.Exited.IsCompletedSuccessfully);
+    }
+
+    [Fact]
+    public async Task ProcessThatIsKilledWhileItIsDisposed_IsNoError()
+    {
+        for (var round = 0; round < 5; round++)
+        {
+            var process = (LocalProcess)await Sandbox().StartAsync(Request, Token);
+            var id = process.Id;
+            var killing = Task.Run(
+                async () =>
+                {
+                    while (!process.Exited.IsCompleted)
+                    {
+                        await process.KillAsync(Token);
+                    }
+                },
+                Token);
+            await process.DisposeAsync();
+            await killing;
+            await process.KillAsync(Token);
+            Assert.Equal(id, process.Id);
+        }
     }
 
     [Fact]
