@@ -161,7 +161,7 @@ internal sealed partial class LocalProcess : ISandboxProcess
     }
 
     public Task<bool> InterruptAsync(CancellationToken cancellationToken) =>
-        Task.FromResult(!OperatingSystem.IsWindows() && (_exited.Task.IsCompleted || SendSignal(_id, Interrupt) == 0));
+        Task.FromResult(!OperatingSystem.IsWindows() && (_hasEnded || SendSignal(_id, Interrupt) == 0));
 
     public Task KillAsync(CancellationToken cancellationToken)
     {
