@@ -1,3 +1,4 @@
+# outcome: Any
 # control: no
 import json
 
