@@ -134,7 +134,15 @@ internal sealed class ReplTenancy(RunScope scope, RlmRequest request, SubcallDis
             HistoryCount = earlier.Length;
         }
 
-        await _repl.SetVariableAsync("history", _historyJson ?? "[]", cancellationToken).ConfigureAwait(false);
+        try
+        {
+            await _repl.SetVariableAsync("history", _historyJson ?? "[]", cancellationToken).ConfigureAwait(false);
+        }
+        catch (SandboxException error)
+        {
+            // The next cell finds a fresh one.
+            Lost = $"The conversation's REPL was lost ({error.Message}): the variables of earlier requests are gone; their contexts and history were loaded again.";
+        }
     }
 
     private ReplSettings Settings()

@@ -17,7 +17,7 @@ internal sealed class ReplSession : IAsyncDisposable
     private readonly ISandbox _sandbox;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly ReplState _state = new();
+    private readonly ReplState _state;
     private ReplSettings _settings;
     private Func<CallParams, CancellationToken, Task<HostReply>> _callHost;
     private CellClock _clock;
@@ -39,6 +39,7 @@ internal sealed class ReplSession : IAsyncDisposable
         _callHost = callHost;
         _time = time;
         _logger = logger;
+        _state = new ReplState(time);
         _clock = new CellClock(time, settings.CellTimeout);
     }
 
@@ -132,8 +133,25 @@ internal sealed class ReplSession : IAsyncDisposable
     }
 
     /// <summary>Sets a variable from JSON, also in a worker that replaces this one.</summary>
-    public Task SetVariableAsync(string name, string json, CancellationToken cancellationToken) =>
-        _state.SetAsync(_worker, name, json, cancellationToken);
+    /// <exception cref="SandboxException">The worker did not answer, and was ended; the next cell starts a fresh one.</exception>
+    public async Task SetVariableAsync(string name, string json, CancellationToken cancellationToken)
+    {
+        var worker = _worker;
+        try
+        {
+            await _state.SetAsync(worker, name, json, _settings.StartTimeout, cancellationToken).ConfigureAwait(false);
+            if (worker is not null)
+            {
+                await worker.SealAsync(cancellationToken).ConfigureAwait(false);
+            }
+        }
+        catch (TimeoutException error)
+        {
+            // Code that ran in it keeps it from answering.
+            await EndWorkerAsync().ConfigureAwait(false);
+            throw new SandboxException($"The REPL did not take '{name}' within {_settings.StartTimeout.TotalSeconds:0.###} seconds, and was ended.", error) { Kind = SandboxErrorKind.Timeout };
+        }
+    }
 
     /// <summary>The answer was not taken: it is not ready any more when the next cell begins.</summary>
     public void ReopenAnswer() => _reopen = true;
@@ -228,7 +246,7 @@ internal sealed class ReplSession : IAsyncDisposable
         try
         {
             await SetUpAsync(worker, "begin", cancellationToken).WaitAsync(_settings.StartTimeout, _time, cancellationToken).ConfigureAwait(false);
-            await _state.LoadAsync(worker, cancellationToken).ConfigureAwait(false);
+            await _state.LoadAsync(worker, _settings.StartTimeout, cancellationToken).ConfigureAwait(false);
             await worker.SealAsync(cancellationToken).ConfigureAwait(false);
             return null;
         }
@@ -381,7 +399,7 @@ internal sealed class ReplSession : IAsyncDisposable
         try
         {
             _state.Reset();
-            await _state.LoadAsync(worker, cancellationToken).ConfigureAwait(false);
+            await _state.LoadAsync(worker, Timeout.InfiniteTimeSpan, cancellationToken).ConfigureAwait(false);
             await worker.SealAsync(cancellationToken).ConfigureAwait(false);
         }
         catch (Exception error)

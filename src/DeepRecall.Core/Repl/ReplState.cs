@@ -5,7 +5,7 @@ using DeepRecall.Trajectory;
 namespace DeepRecall.Repl;
 
 /// <summary>What the host has put into a REPL, and puts into a fresh one again: contexts and variables.</summary>
-internal sealed class ReplState
+internal sealed class ReplState(TimeProvider time)
 {
     private readonly List<ContextSource> _contexts = [];
     private readonly SortedDictionary<string, string> _variables = new(StringComparer.Ordinal);
@@ -57,15 +57,19 @@ internal sealed class ReplState
     }
 
     /// <summary>Loads the contexts that are not loaded yet.</summary>
+    /// <param name="worker">Where to.</param>
+    /// <param name="replyTimeout">How long the worker may take to answer each time: infinite where it cannot be code that keeps it from answering.</param>
+    /// <param name="cancellationToken">Ends the attempt.</param>
     /// <exception cref="InvalidDataException">A context is not what it was said to be.</exception>
-    public async Task LoadAsync(ReplWorker worker, CancellationToken cancellationToken)
+    /// <exception cref="TimeoutException">The worker did not answer in time.</exception>
+    public async Task LoadAsync(ReplWorker worker, TimeSpan replyTimeout, CancellationToken cancellationToken)
     {
         var fresh = _loaded == 0;
         for (; _loaded < _contexts.Count; _loaded++)
         {
             try
             {
-                await LoadAsync(worker, _loaded, cancellationToken).ConfigureAwait(false);
+                await LoadAsync(worker, _loaded, replyTimeout, cancellationToken).ConfigureAwait(false);
             }
             catch (Exception error) when (_loaded < _earlier && error is IOException or ObjectDisposedException or UnauthorizedAccessException)
             {
@@ -78,18 +82,19 @@ internal sealed class ReplState
         {
             foreach (var (name, json) in _variables)
             {
-                await SendAsync(worker, name, json, cancellationToken).ConfigureAwait(false);
+                await SendAsync(worker, name, json, replyTimeout, cancellationToken).ConfigureAwait(false);
             }
         }
     }
 
     /// <summary>Sets a variable from JSON; a worker that comes later gets it too.</summary>
-    public async Task SetAsync(ReplWorker? worker, string name, string json, CancellationToken cancellationToken)
+    /// <exception cref="TimeoutException">The worker did not answer in time.</exception>
+    public async Task SetAsync(ReplWorker? worker, string name, string json, TimeSpan replyTimeout, CancellationToken cancellationToken)
     {
         _variables[name] = json;
         if (worker is not null)
         {
-            await SendAsync(worker, name, json, cancellationToken).ConfigureAwait(false);
+            await SendAsync(worker, name, json, replyTimeout, cancellationToken).ConfigureAwait(false);
         }
     }
 
@@ -100,7 +105,7 @@ internal sealed class ReplState
         _ => "text",
     };
 
-    private async Task LoadAsync(ReplWorker worker, int index, CancellationToken cancellationToken)
+    private async Task LoadAsync(ReplWorker worker, int index, TimeSpan replyTimeout, CancellationToken cancellationToken)
     {
         var source = _contexts[index];
         var variable = $"context_{index}";
@@ -126,7 +131,7 @@ internal sealed class ReplState
             value = new ValueParams(ToName(source.Format), Index: index, Path: path, Bytes: bytes, Current: isCurrent);
         }
 
-        var report = await SetAsync(worker, "set_context", value, source.Name ?? variable, cancellationToken).ConfigureAwait(false);
+        var report = await SetAsync(worker, "set_context", value, source.Name ?? variable, replyTimeout, cancellationToken).ConfigureAwait(false);
         _records.Add(new ContextRecord(variable, source.Name, report.Type, report.Length, report.Characters));
         if (replaced > 0)
         {
@@ -139,20 +144,21 @@ internal sealed class ReplState
         }
     }
 
-    private static async Task SendAsync(ReplWorker worker, string name, string json, CancellationToken cancellationToken)
+    private async Task SendAsync(ReplWorker worker, string name, string json, TimeSpan replyTimeout, CancellationToken cancellationToken)
     {
         var path = await worker.UploadAsync(
             name,
             async (stream, token) => await stream.WriteAsync(Encoding.UTF8.GetBytes(json), token).ConfigureAwait(false),
             cancellationToken).ConfigureAwait(false);
-        await SetAsync(worker, "set_variable", new ValueParams("json", Name: name, Path: path), name, cancellationToken).ConfigureAwait(false);
+        await SetAsync(worker, "set_variable", new ValueParams("json", Name: name, Path: path), name, replyTimeout, cancellationToken).ConfigureAwait(false);
     }
 
-    private static async Task<ValueReport> SetAsync(ReplWorker worker, string method, ValueParams value, string name, CancellationToken cancellationToken)
+    private async Task<ValueReport> SetAsync(ReplWorker worker, string method, ValueParams value, string name, TimeSpan replyTimeout, CancellationToken cancellationToken)
     {
         try
         {
-            return await worker.RequestAsync(method, value, ProtocolJson.Default.ValueParams, ProtocolJson.Default.ValueReport, cancellationToken).ConfigureAwait(false);
+            return await worker.RequestAsync(method, value, ProtocolJson.Default.ValueParams, ProtocolJson.Default.ValueReport, cancellationToken)
+                .WaitAsync(replyTimeout, time, cancellationToken).ConfigureAwait(false);
         }
         catch (WorkerErrorException error)
         {

@@ -68,11 +68,9 @@ internal sealed class StreamSource(Stream stream, ContextFormat format, string? 
         }
         catch
         {
-            if (copying.IsCompleted)
-            {
-                await spool.DisposeAsync().ConfigureAwait(false);
-            }
-
+            // A read that heeds no token is left behind: it finds the spool closed.
+            _ = copying.ContinueWith(static left => left.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+            await spool.DisposeAsync().ConfigureAwait(false);
             throw;
         }
     }

@@ -3,6 +3,12 @@ namespace DeepRecall.Sandboxing;
 /// <summary>A process that was started before there was a request for it.</summary>
 internal sealed class PooledProcess(ISandboxProcess inner, string nonce, long since) : ISandboxProcess
 {
+    public event EventHandler Resumed
+    {
+        add => inner.Resumed += value;
+        remove => inner.Resumed -= value;
+    }
+
     /// <summary>The timestamp since when it is ready.</summary>
     public long Since => since;
 

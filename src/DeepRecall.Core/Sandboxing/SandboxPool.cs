@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using DeepRecall.Diagnostics;
 using DeepRecall.Repl;
 using Microsoft.Extensions.Logging;
@@ -20,9 +19,13 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
     private readonly TimeSpan _maxIdleTime;
     private readonly TimeProvider _time;
     private readonly ILogger _logger;
-    private readonly ConcurrentQueue<PooledProcess> _idle = new();
+    private readonly TimeSpan _startTimeout;
+    private readonly Lock _lock = new();
+    private readonly Queue<PooledProcess> _idle = new(); // the oldest first
+    private readonly ITimer _timer;
     private readonly SemaphoreSlim _filling = new(1, 1);
     private readonly CancellationTokenSource _lifetime = new();
+    private Task _ending = Task.CompletedTask;
     private int _disposed;
 
     /// <summary>Initializes a new instance of the <see cref="SandboxPool"/> class.</summary>
@@ -30,7 +33,7 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
     /// <param name="options">How many to keep; read once.</param>
     /// <param name="time">The clock; the system's by default.</param>
     /// <param name="logger">Is told when an idle process could not be started.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The size is negative, or the idle time is not positive.</exception>
+    /// <exception cref="ArgumentOutOfRangeException">The size is negative, or a time is not positive.</exception>
     public SandboxPool(ISandbox inner, SandboxPoolOptions? options = null, TimeProvider? time = null, ILogger<SandboxPool>? logger = null)
     {
         ArgumentNullException.ThrowIfNull(inner);
@@ -45,11 +48,18 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
             throw new ArgumentOutOfRangeException(nameof(options), options.MaxIdleTime, $"{nameof(SandboxPoolOptions)}.{nameof(options.MaxIdleTime)} must be more than zero.");
         }
 
+        if (options.StartTimeout <= TimeSpan.Zero && options.StartTimeout != Timeout.InfiniteTimeSpan)
+        {
+            throw new ArgumentOutOfRangeException(nameof(options), options.StartTimeout, $"{nameof(SandboxPoolOptions)}.{nameof(options.StartTimeout)} must be more than zero, or infinite.");
+        }
+
         _inner = inner;
         _size = options.Size ?? inner.DefaultPoolSize;
         _maxIdleTime = options.MaxIdleTime;
+        _startTimeout = options.StartTimeout;
         _time = time ?? TimeProvider.System;
         _logger = logger ?? NullLogger<SandboxPool>.Instance;
+        _timer = _time.CreateTimer(static pool => ((SandboxPool)pool!).EndThoseThatWaitedTooLong(), this, Timeout.InfiniteTimeSpan, Timeout.InfiniteTimeSpan);
     }
 
     /// <inheritdoc />
@@ -59,7 +69,16 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
     public string Description => _inner.Description;
 
     /// <summary>Gets how many processes are ready now.</summary>
-    internal int IdleCount => _idle.Count;
+    internal int IdleCount
+    {
+        get
+        {
+            lock (_lock)
+            {
+                return _idle.Count;
+            }
+        }
+    }
 
     /// <inheritdoc />
     public Task<SandboxIsolation?> GetIsolationAsync(CancellationToken cancellationToken) => _inner.GetIsolationAsync(cancellationToken);
@@ -109,17 +128,72 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
 
         // Never released: whoever would fill the pool from now on sees that it is disposed.
         await _filling.WaitAsync().ConfigureAwait(false);
-        while (_idle.TryDequeue(out var process))
+        await _timer.DisposeAsync().ConfigureAwait(false);
+        while (Dequeue() is { } process)
         {
             await DiscardAsync(process).ConfigureAwait(false);
+        }
+
+        Task ending;
+        lock (_lock)
+        {
+            ending = _ending;
+        }
+
+        await ending.ConfigureAwait(false);
+    }
+
+    private bool HasWaitedTooLong(PooledProcess process) => _time.GetElapsedTime(process.Since) > _maxIdleTime;
+
+    private void Enqueue(PooledProcess process)
+    {
+        lock (_lock)
+        {
+            _idle.Enqueue(process);
+            SetTimer();
+        }
+    }
+
+    private PooledProcess? Dequeue()
+    {
+        lock (_lock)
+        {
+            return _idle.TryDequeue(out var process) ? process : null;
+        }
+    }
+
+    /// <summary>Has the timer fire when the oldest process will have waited too long; with none left it does not fire.</summary>
+    private void SetTimer()
+    {
+        var longest = TimeSpan.FromDays(1); // for a timer has a limit of its own; one that fires too early is set again
+        if (_idle.TryPeek(out var oldest))
+        {
+            var left = _maxIdleTime - _time.GetElapsedTime(oldest.Since);
+            _timer.Change(left >= longest ? longest : left < TimeSpan.Zero ? TimeSpan.Zero : left + TimeSpan.FromMilliseconds(1), Timeout.InfiniteTimeSpan);
+        }
+    }
+
+    private void EndThoseThatWaitedTooLong()
+    {
+        lock (_lock)
+        {
+            List<Task> ending = [_ending];
+            while (_idle.TryPeek(out var oldest) && HasWaitedTooLong(oldest))
+            {
+                var process = _idle.Dequeue();
+                ending.Add(Task.Run(() => DiscardAsync(process)));
+            }
+
+            _ending = Task.WhenAll(ending);
+            SetTimer();
         }
     }
 
     private async Task<ISandboxProcess?> TakeAsync()
     {
-        while (_idle.TryDequeue(out var process))
+        while (Dequeue() is { } process)
         {
-            if (!process.Exited.IsCompleted && _time.GetElapsedTime(process.Since) <= _maxIdleTime)
+            if (!process.Exited.IsCompleted && !HasWaitedTooLong(process))
             {
                 return process;
             }
@@ -130,7 +204,7 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
         return null;
     }
 
-    private async Task DiscardAsync(PooledProcess process)
+    private async Task DiscardAsync(ISandboxProcess process)
     {
         try
         {
@@ -167,17 +241,48 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
         await _filling.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            while (_idle.Count < _size)
+            while (IdleCount < _size)
             {
                 cancellationToken.ThrowIfCancellationRequested();
-                var request = new SandboxStartRequest { WorkerSource = WorkerSource.Text, Nonce = Guid.NewGuid().ToString("N") };
-                var process = await _inner.StartAsync(request, cancellationToken).ConfigureAwait(false);
-                _idle.Enqueue(new PooledProcess(process, request.Nonce, _time.GetTimestamp()));
+                Enqueue(await StartIdleAsync(cancellationToken).ConfigureAwait(false));
             }
         }
         finally
         {
             _filling.Release();
+        }
+    }
+
+    private async Task<PooledProcess> StartIdleAsync(CancellationToken cancellationToken)
+    {
+        var request = new SandboxStartRequest { WorkerSource = WorkerSource.Text, Nonce = Guid.NewGuid().ToString("N") };
+        using var timeout = new CancellationTokenSource(_startTimeout, _time);
+        using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
+        var starting = _inner.StartAsync(request, linked.Token);
+        try
+        {
+            return new PooledProcess(await starting.WaitAsync(linked.Token).ConfigureAwait(false), request.Nonce, _time.GetTimestamp());
+        }
+        catch (OperationCanceledException error)
+        {
+            _ = DiscardWhenStartedAsync(starting);
+            if (cancellationToken.IsCancellationRequested || !timeout.IsCancellationRequested)
+            {
+                throw;
+            }
+
+            var message = $"The sandbox '{_inner.Name}' did not start within {_startTimeout.TotalSeconds:0.###} seconds ({nameof(SandboxPoolOptions)}.{nameof(SandboxPoolOptions.StartTimeout)}).";
+            throw new SandboxException(message, error) { Kind = SandboxErrorKind.Timeout };
+        }
+    }
+
+    /// <summary>A sandbox may not heed its token: what it starts in the end is not wanted any more.</summary>
+    private async Task DiscardWhenStartedAsync(Task<ISandboxProcess> starting)
+    {
+        await ((Task)starting).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (starting.IsCompletedSuccessfully)
+        {
+            await DiscardAsync(await starting.ConfigureAwait(false)).ConfigureAwait(false);
         }
     }
 }

@@ -9,6 +9,15 @@ public sealed class SandboxPoolOptions
     /// </summary>
     public int? Size { get; set; }
 
-    /// <summary>Gets or sets how long a process may wait; one that waited longer is ended, not handed out. Default 1 hour.</summary>
+    /// <summary>
+    /// Gets or sets how long a process may wait; one that waited longer is ended, and another is started after the next request only.
+    /// Default 1 hour.
+    /// </summary>
     public TimeSpan MaxIdleTime { get; set; } = TimeSpan.FromHours(1);
+
+    /// <summary>
+    /// Gets or sets how long an idle process may take to start; <see cref="Timeout.InfiniteTimeSpan"/> for no limit. Default 1 minute,
+    /// as <see cref="DeepRecallOptions.SandboxStartTimeout"/>, which holds for those that a request starts.
+    /// </summary>
+    public TimeSpan StartTimeout { get; set; } = TimeSpan.FromSeconds(60);
 }

@@ -1,4 +1,3 @@
-using System.Collections.Concurrent;
 using System.Diagnostics.CodeAnalysis;
 using DeepRecall.Sandboxes.Local.Confinement;
 
@@ -15,11 +14,11 @@ internal sealed class LocalHome
     private const string Prefix = "deeprecall-";
     private const string LockName = "lock";
 
-    private static readonly ConcurrentDictionary<string, Lazy<LocalHome>> Homes = new(StringComparer.Ordinal);
+    private static readonly Dictionary<string, LocalHome> Homes = new(StringComparer.Ordinal);
 
     private readonly string _directory;
     private readonly FileStream _lock;
-    private readonly ConcurrentDictionary<(string Worker, string? Plan), Lazy<string>> _workers = new();
+    private readonly Dictionary<(string Worker, string? Plan), string> _workers = [];
     private long _scratches;
     private long _installs;
     private long _uploads;
@@ -28,7 +27,16 @@ internal sealed class LocalHome
     {
         DeleteOrphans(root);
         _directory = CreatePrivate(Path.Combine(root, Prefix + Guid.NewGuid().ToString("N")[..16]));
-        _lock = new FileStream(Path.Combine(_directory, LockName), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
+        try
+        {
+            _lock = new FileStream(Path.Combine(_directory, LockName), FileMode.CreateNew, FileAccess.ReadWrite, FileShare.None);
+        }
+        catch
+        {
+            ScratchDirectory.Delete(_directory);
+            throw;
+        }
+
         AppDomain.CurrentDomain.ProcessExit += (_, _) =>
         {
             _lock.Dispose();
@@ -36,7 +44,16 @@ internal sealed class LocalHome
         };
     }
 
-    public static LocalHome For(string root) => Homes.GetOrAdd(root, static path => new Lazy<LocalHome>(() => new LocalHome(path))).Value;
+    /// <summary>Gets the home below a directory, and makes it at first.</summary>
+    /// <exception cref="IOException">It could not be made; the next call tries again.</exception>
+    /// <exception cref="UnauthorizedAccessException">It could not be made; the next call tries again.</exception>
+    public static LocalHome For(string root)
+    {
+        lock (Homes)
+        {
+            return Homes.TryGetValue(root, out var home) ? home : Homes[root] = new LocalHome(root);
+        }
+    }
 
     /// <summary>Writes the worker, and what confines it, once for each text of them.</summary>
     /// <param name="worker">The worker's source.</param>
@@ -44,17 +61,12 @@ internal sealed class LocalHome
     /// <returns>The directory in which they are modules.</returns>
     public string InstallWorker(string worker, string? plan)
     {
-        var key = (worker, plan);
-        while (true)
+        lock (_workers)
         {
-            var installed = _workers.GetOrAdd(key, text => new Lazy<string>(() => Install(text.Worker, text.Plan)));
-            if (File.Exists(ModulePath(installed.Value, LocalProcess.WorkerModule)))
-            {
-                return installed.Value;
-            }
-
-            // Something that cleans temporary directories took it from a host that runs for long.
-            _workers.TryRemove(new KeyValuePair<(string, string?), Lazy<string>>(key, installed));
+            // Something that cleans temporary directories may have taken it from a host that runs for long.
+            return _workers.TryGetValue((worker, plan), out var installed) && File.Exists(ModulePath(installed, LocalProcess.WorkerModule))
+                ? installed
+                : _workers[(worker, plan)] = Install(worker, plan);
         }
     }
 
@@ -94,7 +106,7 @@ internal sealed class LocalHome
 
     private static void DeleteOrphans(string root)
     {
-        foreach (var home in Directory.EnumerateDirectories(root, Prefix + "*"))
+        foreach (var home in Directory.EnumerateDirectories(root, Prefix + "*").Where(OwnDirectory.Is))
         {
             try
             {
@@ -107,7 +119,7 @@ internal sealed class LocalHome
             }
             catch (Exception error) when (error is IOException or UnauthorizedAccessException)
             {
-                // It lives, it is another user's, or another host is deleting it.
+                // It lives, or another host is deleting it.
             }
         }
     }

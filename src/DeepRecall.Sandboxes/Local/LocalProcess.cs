@@ -22,20 +22,26 @@ internal sealed partial class LocalProcess : ISandboxProcess
     private const string ScratchVariable = "TMPDIR";
     private const int Interrupt = 2;
     private const int Kill = 9;
+    private const int Stop = 19; // on Linux
+    private static readonly TimeSpan TimeToEnd = TimeSpan.FromSeconds(5);
 
     private readonly Process _process;
+    private readonly int _id;
     private readonly LocalHome _home;
     private readonly string _scratch;
     private readonly TaskCompletionSource<SandboxExit> _exited = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private readonly StartupOutput _startup;
     private ProcessLimits? _limits;
+    private bool _areLimitsHeld;
     private ProcessWatch? _watch;
     private volatile string? _excess;
+    private volatile bool _hasEnded;
     private int _disposed;
 
     private LocalProcess(Process process, LocalHome home, string scratch)
     {
         _process = process;
+        _id = process.Id;
         _home = home;
         _scratch = scratch;
         Input = process.StandardInput.BaseStream;
@@ -53,7 +59,7 @@ internal sealed partial class LocalProcess : ISandboxProcess
 
     public SandboxIsolation? Isolation { get; private set; }
 
-    internal int Id => _process.Id;
+    internal int Id => _id;
 
     /// <summary>Starts the worker: the one place where the local environment makes a process.</summary>
     public static LocalProcess Start(PythonInterpreter python, bool useSitePackages, LocalHome home, string workerDirectory, string nonce, bool isConfined)
@@ -94,18 +100,33 @@ internal sealed partial class LocalProcess : ISandboxProcess
     /// <summary>Sets the limits, and waits until the process has confined itself and said how; code has not run in it by then.</summary>
     public async Task ConfineAsync(ConfinementSettings settings, CancellationToken cancellationToken)
     {
-        var limits = new ProcessLimits(_process.Id, settings);
+        var limits = new ProcessLimits(_id, settings);
         var failure = limits.Set();
         var report = await _startup.Confinement.WaitAsync(cancellationToken).ConfigureAwait(false);
         if (report is null)
         {
-            return; // It ended, and how is for whoever waits for its first message.
+            if (!await EndsSoonAsync(cancellationToken).ConfigureAwait(false))
+            {
+                StayFree("the process closed its standard error before it said how it is confined");
+            }
+
+            return; // When it ended, how is for whoever waits for its first message.
         }
 
         failure ??= limits.SetMemory();
+        var facts = settings.HiddenMechanisms.Contains("/proc") ? null : ProcessFacts.ReadPrivileges(_id);
+        if (facts is null && !ProcessFacts.IsAlive(_id))
+        {
+            return;
+        }
+
         _limits = limits;
-        Isolation = ConfinementReport.From(report, _process.Id, settings, failure);
-        _watch = new ProcessWatch(_process.Id, _scratch, settings, EndForExcess);
+        _areLimitsHeld = failure is null;
+        Isolation = ConfinementReport.From(report, facts, settings, failure);
+        if (facts is not null)
+        {
+            _watch = new ProcessWatch(_id, _scratch, settings, EndForExcess);
+        }
     }
 
     /// <summary>Says why there is no confinement.</summary>
@@ -119,39 +140,28 @@ internal sealed partial class LocalProcess : ISandboxProcess
         }
 
         // Not written in place: code in the sandbox could have put a link there, to a file that the host may write and it may not.
-        var path = Path.Combine(_scratch, name);
         var upload = _home.CreateUploadPath();
         try
         {
-            long length;
-            var file = new FileStream(upload, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0, FileOptions.Asynchronous);
-            await using (file.ConfigureAwait(false))
-            {
-                await write(file, cancellationToken).ConfigureAwait(false);
-                length = file.Length;
-            }
-
-            _limits?.MakeRoom(length);
-            _watch?.Expect(path, length);
-            File.Move(upload, path, overwrite: true);
+            var length = await WriteAsync(upload, write, cancellationToken).ConfigureAwait(false);
+            RequireLimit(_limits?.MakeRoom(length));
+            return Place(upload, Path.Combine(_scratch, name), length);
         }
         catch
         {
-            File.Delete(upload);
+            TryDelete(upload);
             throw;
         }
-
-        return path;
     }
 
     public Task SealAsync(CancellationToken cancellationToken)
     {
-        _limits?.Seal();
+        RequireLimit(_limits?.Seal());
         return Task.CompletedTask;
     }
 
     public Task<bool> InterruptAsync(CancellationToken cancellationToken) =>
-        Task.FromResult(!OperatingSystem.IsWindows() && (_exited.Task.IsCompleted || SendSignal(_process.Id, Interrupt) == 0));
+        Task.FromResult(!OperatingSystem.IsWindows() && (_hasEnded || SendSignal(_id, Interrupt) == 0));
 
     public Task KillAsync(CancellationToken cancellationToken)
     {
@@ -175,6 +185,40 @@ internal sealed partial class LocalProcess : ISandboxProcess
         ScratchDirectory.Delete(_scratch);
     }
 
+    /// <summary>Writes a file, by whoever has its bytes: that may block, and heed no token, as a read of a console does, and is left behind then.</summary>
+    private static async Task<long> WriteAsync(string path, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken)
+    {
+        // When it is left behind it finds the file closed, and unbuffered as it is nothing is written any more.
+        var file = new FileStream(path, FileMode.CreateNew, FileAccess.Write, FileShare.None, bufferSize: 0, FileOptions.Asynchronous);
+        await using (file.ConfigureAwait(false))
+        {
+            var writing = Task.Run(() => write(file, cancellationToken), CancellationToken.None);
+            try
+            {
+                await writing.WaitAsync(cancellationToken).ConfigureAwait(false);
+            }
+            catch (OperationCanceledException) when (!writing.IsCompleted)
+            {
+                _ = writing.ContinueWith(static left => left.Exception, CancellationToken.None, TaskContinuationOptions.OnlyOnFaulted, TaskScheduler.Default);
+                throw;
+            }
+
+            return file.Length;
+        }
+    }
+
+    private static void TryDelete(string path)
+    {
+        try
+        {
+            File.Delete(path);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            // Something holds it open still; it goes with the home.
+        }
+    }
+
     private static void SetEnvironment(IDictionary<string, string?> environment, string scratch)
     {
         string[] kept = OperatingSystem.IsWindows() ? ["SystemRoot", "SystemDrive", "PATHEXT", "COMSPEC"] : [];
@@ -195,26 +239,86 @@ internal sealed partial class LocalProcess : ISandboxProcess
         }
     }
 
+    /// <summary>Moves an upload into the scratch directory; under another name where a directory has that name, which code makes and no file replaces.</summary>
+    private string Place(string upload, string path, long length)
+    {
+        try
+        {
+            return Move(upload, path, length);
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return Move(upload, Path.Combine(_scratch, $"upload-{Guid.NewGuid():N}"), length);
+        }
+    }
+
+    private string Move(string upload, string path, long length)
+    {
+        _watch?.Expect(path, length);
+        File.Move(upload, path, overwrite: true);
+        return path;
+    }
+
+    private async Task<bool> EndsSoonAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await _exited.Task.WaitAsync(TimeToEnd, cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (TimeoutException)
+        {
+            return false;
+        }
+    }
+
+    /// <summary>What was said to hold must go on to hold; what was said to be missing may.</summary>
+    private void RequireLimit(string? failure)
+    {
+        if (failure is not null && _areLimitsHeld && ProcessFacts.IsAlive(_id))
+        {
+            throw new SandboxException($"The memory of the process could not be limited any more: {failure}.");
+        }
+    }
+
     private void EndForExcess(string excess)
     {
+        if (_hasEnded)
+        {
+            return;
+        }
+
         _excess = excess;
         EndAll();
     }
 
     private async Task OnExitedAsync()
     {
-        var code = _process.ExitCode;
-        if (!OperatingSystem.IsWindows())
+        _hasEnded = true;
+        var exit = new SandboxExit(null);
+        try
         {
-            // At once, while the group's number cannot belong to anybody else: what the worker started ends with it.
-            SendSignal(-_process.Id, Kill);
-            if (_disposed == 0)
+            if (!OperatingSystem.IsWindows())
             {
-                // It died by itself, so what left its group has no parent any more by which to be found.
-                ProcessTree.WithVariable(ScratchVariable, _scratch).ForEach(process => SendSignal(process, Kill));
+                // At once, while the group's number cannot belong to anybody else: what the worker started ends with it.
+                SendSignal(-_id, Kill);
+                if (Isolation?.Parts.Any(part => part is { Name: "processes", IsHeld: true }) is not true)
+                {
+                    // What left its group has no parent any more by which to be found.
+                    EndEach(() => ProcessTree.WithVariable(ScratchVariable, _scratch));
+                }
             }
-        }
 
+            exit = await DescribeEndAsync(_process.ExitCode).ConfigureAwait(false);
+        }
+        finally
+        {
+            _exited.TrySetResult(exit);
+        }
+    }
+
+    private async Task<SandboxExit> DescribeEndAsync(int code)
+    {
         var errors = string.Empty;
         try
         {
@@ -227,15 +331,14 @@ internal sealed partial class LocalProcess : ISandboxProcess
 
         // .NET reports the end by a signal as a shell does: 128 and the signal's number.
         var signal = !OperatingSystem.IsWindows() && code > 128 && code < 128 + 65 ? code - 128 : (int?)null;
-        var detail = _excess ?? (errors.Length > 0 ? errors : null);
-        _exited.TrySetResult(new SandboxExit(signal is null ? code : null, signal, detail));
+        return new SandboxExit(signal is null ? code : null, signal, _excess ?? (errors.Length > 0 ? errors : null));
     }
 
     private void EndAll()
     {
-        if (_exited.Task.IsCompleted)
+        if (_hasEnded)
         {
-            return;
+            return; // Its number may be another process's by now.
         }
 
         if (!OperatingSystem.IsLinux())
@@ -244,13 +347,24 @@ internal sealed partial class LocalProcess : ISandboxProcess
             return;
         }
 
-        // The worker leads a process group of its own. What left the group is found by its parent, while it has one.
-        var descendants = ProcessTree.Descendants(_process.Id);
-        SendSignal(-_process.Id, Kill);
-        SendSignal(_process.Id, Kill);
-        foreach (var descendant in descendants)
+        // The worker leads a process group of its own. What left the group is found below the worker, while that is there: it is stopped, and ended last.
+        SendSignal(_id, Stop);
+        EndEach(() => ProcessTree.Descendants(_id));
+        SendSignal(-_id, Kill);
+        SendSignal(_id, Kill);
+    }
+
+    /// <summary>Ends processes until no further one is found: they may have started others meanwhile.</summary>
+    private static void EndEach(Func<IEnumerable<int>> find)
+    {
+        const int MostRounds = 20;
+        HashSet<int> ended = [];
+        for (var round = 0; round < MostRounds && find().Where(ended.Add).ToArray() is { Length: > 0 } found; round++)
         {
-            SendSignal(descendant, Kill);
+            foreach (var process in found)
+            {
+                SendSignal(process, Kill);
+            }
         }
     }
 

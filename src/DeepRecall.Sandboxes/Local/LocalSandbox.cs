@@ -71,16 +71,16 @@ public sealed class LocalSandbox : ISandbox
         }
 
         var python = await ResolveAsync(_pythonPath).WaitAsync(cancellationToken).ConfigureAwait(false);
-        var home = LocalHome.For(_scratchRoot);
-        var worker = home.InstallWorker(request.WorkerSource, _plan);
         LocalProcess process;
         try
         {
+            var home = LocalHome.For(_scratchRoot);
+            var worker = home.InstallWorker(request.WorkerSource, _plan);
             process = LocalProcess.Start(python, _useSitePackages, home, worker, request.Nonce, isConfined: _plan is not null);
         }
-        catch (Exception error) when (error is System.ComponentModel.Win32Exception or IOException)
+        catch (Exception error) when (error is System.ComponentModel.Win32Exception or IOException or UnauthorizedAccessException)
         {
-            throw new SandboxException($"Python could not be started ({python.Executable}): {error.Message}", error);
+            throw new SandboxException($"Python could not be started ({python.Executable}, in a directory below {_scratchRoot}): {error.Message}", error);
         }
 
         try

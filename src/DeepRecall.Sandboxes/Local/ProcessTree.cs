@@ -22,7 +22,7 @@ internal static class ProcessTree
         }
 
         var wanted = Encoding.UTF8.GetBytes($"{name}={value}\0");
-        foreach (var directory in Directory.EnumerateDirectories("/proc"))
+        foreach (var directory in ListProcesses())
         {
             try
             {
@@ -38,6 +38,18 @@ internal static class ProcessTree
         }
 
         return found;
+    }
+
+    private static string[] ListProcesses()
+    {
+        try
+        {
+            return Directory.GetDirectories("/proc");
+        }
+        catch (Exception error) when (error is IOException or UnauthorizedAccessException)
+        {
+            return []; // it is not mounted
+        }
     }
 
     private static void Collect(int processId, List<int> found)

@@ -41,6 +41,19 @@ public sealed class StreamSourceTests
         Assert.All(copies, copy => Assert.Equal(bytes, copy));
     }
 
+    [Fact]
+    public async Task ReadThatHeedsNoToken_IsLeftBehind_AndFillsNoFileAnyMore()
+    {
+        var stream = new DeafStream();
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        var writing = new StreamSource(stream, ContextFormat.Text, null).WriteAsync(Stream.Null, cancel.Token);
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => writing.WaitAsync(TimeSpan.FromSeconds(30), Token));
+        stream.Data.SetResult();
+        await Task.Delay(200, Token);
+        Assert.Equal(1, stream.Reads);
+    }
+
     private static byte[] Compress(byte[] bytes)
     {
         using var target = new MemoryStream();
@@ -50,5 +63,46 @@ public sealed class StreamSourceTests
         }
 
         return target.ToArray();
+    }
+
+    /// <summary>Has a byte whenever it is asked for one after <see cref="Data"/>, and cannot be told to stop waiting for that.</summary>
+    private sealed class DeafStream : Stream
+    {
+        public TaskCompletionSource Data { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public int Reads { get; private set; }
+
+        public override bool CanRead => true;
+
+        public override bool CanSeek => false;
+
+        public override bool CanWrite => false;
+
+        public override long Length => throw new NotSupportedException();
+
+        public override long Position
+        {
+            get => throw new NotSupportedException();
+            set => throw new NotSupportedException();
+        }
+
+        public override async ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default)
+        {
+            Reads++;
+            await Data.Task;
+            return Math.Min(1, buffer.Length);
+        }
+
+        public override int Read(byte[] buffer, int offset, int count) => throw new NotSupportedException();
+
+        public override void Flush()
+        {
+        }
+
+        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
+
+        public override void SetLength(long value) => throw new NotSupportedException();
+
+        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

@@ -19,11 +19,14 @@ internal sealed class FakeSandbox(int defaultPoolSize = 0) : ISandbox
     /// <summary>What every start waits for.</summary>
     public Task Gate { get; set; } = Task.CompletedTask;
 
+    /// <summary>Whether a start that waits ends with its token.</summary>
+    public bool HeedsToken { get; init; } = true;
+
     public Exception? Failure { get; set; }
 
     public async Task<ISandboxProcess> StartAsync(SandboxStartRequest request, CancellationToken cancellationToken)
     {
-        await Gate.WaitAsync(cancellationToken);
+        await Gate.WaitAsync(HeedsToken ? cancellationToken : CancellationToken.None);
         if (Failure is not null)
         {
             throw Failure;
@@ -37,6 +40,8 @@ internal sealed class FakeSandbox(int defaultPoolSize = 0) : ISandbox
     internal sealed class FakeProcess(SandboxStartRequest request) : ISandboxProcess
     {
         private readonly TaskCompletionSource<SandboxExit> _exited = new();
+
+        public event EventHandler? Resumed;
 
         public SandboxStartRequest Request => request;
 
@@ -69,6 +74,8 @@ internal sealed class FakeSandbox(int defaultPoolSize = 0) : ISandbox
             _exited.TrySetResult(new SandboxExit(null, 9));
             return Task.CompletedTask;
         }
+
+        public void Resume() => Resumed?.Invoke(this, EventArgs.Empty);
 
         public ValueTask DisposeAsync()
         {

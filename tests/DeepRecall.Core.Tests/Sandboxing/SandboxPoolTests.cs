@@ -87,6 +87,51 @@ public sealed class SandboxPoolTests
     }
 
     [Fact]
+    public async Task ProcessThatWaitedTooLong_IsEndedWithoutARequest()
+    {
+        var time = new FakeTimeProvider();
+        var sandbox = new FakeSandbox();
+        await using var pool = new SandboxPool(sandbox, new SandboxPoolOptions { Size = 2, MaxIdleTime = TimeSpan.FromDays(3) }, time);
+        await pool.WarmAsync(Token);
+        time.Advance(TimeSpan.FromDays(2));
+        await pool.StartAsync(Request("mine"), Token);
+        await WaitForIdleAsync(pool, 2);
+        time.Advance(TimeSpan.FromDays(1.5));
+        await WaitUntilAsync(() => sandbox.Started.ElementAt(1).Disposals == 1);
+        Assert.Equal(1, pool.IdleCount);
+        time.Advance(TimeSpan.FromDays(3));
+        await WaitUntilAsync(() => sandbox.Started.ElementAt(2).Disposals == 1);
+        Assert.Equal(0, pool.IdleCount);
+
+        // The one that a request has is its own, and there are no others until there is a request again.
+        Assert.Equal(0, sandbox.Started.First().Disposals);
+        Assert.Equal(3, sandbox.Started.Count);
+        await pool.StartAsync(Request("again"), Token);
+        await WaitForIdleAsync(pool, 2);
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task StartThatTakesTooLong_IsGivenUp_AndTheNextOneIsMade(bool heedsItsToken)
+    {
+        var time = new FakeTimeProvider();
+        var sandbox = new FakeSandbox { HeedsToken = heedsItsToken };
+        var gate = new TaskCompletionSource();
+        sandbox.Gate = gate.Task;
+        await using var pool = new SandboxPool(sandbox, new SandboxPoolOptions { Size = 1, StartTimeout = TimeSpan.FromSeconds(7) }, time);
+        var warming = pool.WarmAsync(Token);
+        time.Advance(TimeSpan.FromSeconds(8));
+        var error = await Assert.ThrowsAsync<SandboxException>(() => warming.WaitAsync(TimeSpan.FromSeconds(30), Token));
+        Assert.Equal(SandboxErrorKind.Timeout, error.Kind);
+        Assert.Contains("'fake' did not start within 7 seconds (SandboxPoolOptions.StartTimeout)", error.Message, StringComparison.Ordinal);
+        gate.SetResult();
+        await WaitUntilAsync(() => sandbox.Started.All(process => process.Disposals == 1) && sandbox.Started.Count == (heedsItsToken ? 0 : 1));
+        await pool.WarmAsync(Token);
+        Assert.Equal(1, pool.IdleCount);
+    }
+
+    [Fact]
     public async Task PoolOfNone_StartsWhatIsAskedForAndNoMore()
     {
         var sandbox = new FakeSandbox(defaultPoolSize: 0);
@@ -120,6 +165,13 @@ public sealed class SandboxPoolTests
         Assert.Equal("/fake/x", await process.UploadAsync("x", (_, _) => Task.CompletedTask, Token));
         await process.SealAsync(Token);
         Assert.True(sandbox.Started.First().IsSealed);
+        var resumes = 0;
+        EventHandler onResumed = (_, _) => resumes++;
+        process.Resumed += onResumed;
+        sandbox.Started.First().Resume();
+        process.Resumed -= onResumed;
+        sandbox.Started.First().Resume();
+        Assert.Equal(1, resumes);
         Assert.True(await process.InterruptAsync(Token));
         await process.KillAsync(Token);
         Assert.Equal(9, (await process.Exited).Signal);
@@ -188,6 +240,7 @@ public sealed class SandboxPoolTests
     {
         Assert.Contains("SandboxPoolOptions.Size must be 0 or more", Assert.Throws<ArgumentOutOfRangeException>(() => new SandboxPool(new FakeSandbox(), new SandboxPoolOptions { Size = -1 })).Message, StringComparison.Ordinal);
         Assert.Contains("SandboxPoolOptions.MaxIdleTime must be more than zero", Assert.Throws<ArgumentOutOfRangeException>(() => new SandboxPool(new FakeSandbox(), new SandboxPoolOptions { MaxIdleTime = TimeSpan.Zero })).Message, StringComparison.Ordinal);
+        Assert.Contains("SandboxPoolOptions.StartTimeout must be more than zero, or infinite", Assert.Throws<ArgumentOutOfRangeException>(() => new SandboxPool(new FakeSandbox(), new SandboxPoolOptions { StartTimeout = TimeSpan.Zero })).Message, StringComparison.Ordinal);
     }
 
     [Fact]

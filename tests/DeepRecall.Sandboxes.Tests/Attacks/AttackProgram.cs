@@ -12,7 +12,7 @@ public enum AttackOutcome
     /// <summary>Its process dies.</summary>
     Died,
 
-    /// <summary>It may break the REPL that it runs in, in whatever way.</summary>
+    /// <summary>It may break its cell and the REPL that it runs in, but not stop them: a cell runs again as soon as the REPL is a fresh one.</summary>
     Any,
 }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using DeepRecall.Request;
 using DeepRecall.Sandboxes.Local;
 using DeepRecall.Sandboxing;
 using DeepRecall.Testing;
@@ -34,13 +35,76 @@ public sealed class HostSideAttackTests : IDisposable
         Assert.Null(new FileInfo(path).LinkTarget);
     }
 
-    [Fact]
-    public async Task DirectoryInTheWayOfAnUpload_FailsTheUploadAndLeavesNothing()
+    [Theory]
+    [InlineData("context_0/full")]
+    [InlineData("context_0")]
+    public async Task DirectoryInTheWayOfAnUpload_IsGoneRound(string directory)
     {
-        await using var process = await StartAsync("import os, sys\ndef main(nonce):\n    os.makedirs('context_0/full')\n    print('set', flush=True)\n    sys.stdin.read()\n");
+        await using var process = await StartAsync($"import os, sys\ndef main(nonce):\n    os.makedirs('{directory}')\n    print('set', flush=True)\n    sys.stdin.read()\n");
         await WaitForAsync(process, "set");
-        await Assert.ThrowsAnyAsync<Exception>(() => process.UploadAsync("context_0", (_, _) => Task.CompletedTask, Token));
+        var path = await process.UploadAsync("context_0", async (stream, token) => await stream.WriteAsync("uploaded"u8.ToArray(), token), Token);
+        Assert.Equal("uploaded", await File.ReadAllTextAsync(path, Token));
+        Assert.Empty(_root.EnumerateFiles("upload-*").Concat(_root.EnumerateDirectories("deeprecall-*").SelectMany(home => home.EnumerateFiles("upload-*"))));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public async Task UploadWhoseSourceBlocks_EndsWithItsToken_AndWhatIsLeftBehindFindsTheFileClosed(bool yields)
+    {
+        await using var process = await StartAsync("import sys\ndef main(nonce):\n    sys.stdin.read()\n");
+        using var cancel = CancellationTokenSource.CreateLinkedTokenSource(Token);
+        using var entered = new SemaphoreSlim(0);
+        using var go = new ManualResetEventSlim();
+        var late = new TaskCompletionSource<Exception?>();
+        var uploading = Task.Run(
+            () => process.UploadAsync(
+                "context_0",
+                async (stream, _) =>
+                {
+                    entered.Release();
+                    if (yields)
+                    {
+                        await Task.Run(() => go.Wait(Token), Token);
+                    }
+                    else
+                    {
+                        go.Wait(Token); // as a read of a console does, which knows no token
+                    }
+
+                    late.SetResult(await Record.ExceptionAsync(async () => await stream.WriteAsync("late"u8.ToArray(), Token)));
+                },
+                cancel.Token),
+            Token);
+        await entered.WaitAsync(Token);
+        await cancel.CancelAsync();
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => uploading.WaitAsync(TimeSpan.FromSeconds(30), Token));
         Assert.Empty(_root.EnumerateFiles("upload-*", SearchOption.AllDirectories));
+        go.Set();
+        Assert.IsType<ObjectDisposedException>(await late.Task.WaitAsync(TimeSpan.FromSeconds(30), Token));
+        Assert.Empty(_root.EnumerateFiles("upload-*", SearchOption.AllDirectories));
+    }
+
+    [Fact]
+    public async Task WorkerThatKeepsSilentWhenItIsGivenAVariable_IsReplaced()
+    {
+        await using var repl = await TestRepl.StartAsync(new LocalSandbox(), TestRepl.Settings with { StartTimeout = TimeSpan.FromSeconds(5) });
+        await repl.RunAsync(Silence("set_variable"));
+        var error = await Assert.ThrowsAsync<SandboxException>(() => repl.Session.SetVariableAsync("later", "[1]", Token));
+        Assert.Contains("did not take 'later' within 5 seconds", error.Message, StringComparison.Ordinal);
+        Assert.Equal(SandboxErrorKind.Timeout, error.Kind);
+        Assert.Equal("[1]\n", await repl.PrintAsync("print(later)"));
+    }
+
+    [Fact]
+    public async Task WorkerThatKeepsSilentWhenItIsGivenAContext_IsReplaced()
+    {
+        var settings = TestRepl.Settings with { StartTimeout = TimeSpan.FromSeconds(5) };
+        await using var repl = await TestRepl.StartAsync(new LocalSandbox(), settings);
+        await repl.RunAsync(Silence("set_context"));
+        var context = (ContextSource)ContextContent.FromText("a context").RawRepresentation!;
+        Assert.Equal("it did not answer within 5 seconds", await repl.Session.BeginAsync(settings, [context], makeCurrent: true, TestRepl.Echo, Token));
+        Assert.Equal("a context\n", await repl.PrintAsync("print(context)"));
     }
 
     [Fact]
@@ -84,6 +148,13 @@ public sealed class HostSideAttackTests : IDisposable
         Assert.Equal(3, cell.Output.Split("refused:").Length - 1);
         Assert.Equal("llm_query", Assert.Single(cell.Subcalls, call => !call.IsError).Function);
     }
+
+    private static string Silence(string method) => $"""
+        import gc, sys, time
+        worker = sys.modules["deeprecall_worker"]
+        session = next(each for each in gc.get_objects() if isinstance(each, worker.Session))
+        session.methods["{method}"] = lambda params: time.sleep(600)
+        """;
 
     private static string Python(string text) => $"'{text}'";
 

@@ -25,6 +25,7 @@ public sealed class IsolationTests
         { "capset", ["privileges"] },
         { "prctl", ["privileges", "inspection"] },
         { "prlimit", ["limits"] },
+        { "/proc", ["metadata", "network", "processes", "signals", "kernel", "privileges", "limits"] },
         { "_ctypes", ["files", "metadata", "network", "processes", "signals", "kernel", "privileges", "inspection", "limits"] },
     };
 
@@ -68,7 +69,7 @@ public sealed class IsolationTests
             var error = await Assert.ThrowsAsync<SandboxException>(() => TestRepl.StartAsync(Sandbox(LocalIsolation.Required, mechanism, root)));
             Assert.Contains("LocalSandboxOptions.Isolation is Required", error.Message, StringComparison.Ordinal);
             Assert.All(parts, part => Assert.Contains($"{part} (", error.Message, StringComparison.Ordinal));
-            Assert.Contains(mechanism == "_ctypes" ? "this Python has no _ctypes module" : "Function not implemented", error.Message, StringComparison.Ordinal);
+            Assert.Contains(Reason(mechanism), error.Message, StringComparison.Ordinal);
 
             // Nothing is left of the process that was refused.
             Assert.Empty(Directory.EnumerateDirectories(root, "scratch-*", SearchOption.AllDirectories));
@@ -132,6 +133,46 @@ public sealed class IsolationTests
         Assert.True(isolation.Parts.Single(part => part.Name == "files").IsHeld);
         var warning = Assert.Single(logger.Collector.GetSnapshot(), record => record.Level == LogLevel.Warning);
         Assert.Contains("network (Function not implemented)", warning.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("import threading, time; threading.Thread(target=time.sleep, args=(600,), daemon=True).start()", "threads ran before the confinement")]
+    [InlineData("import os; os.dup2(os.open(os.devnull, os.O_WRONLY), 2)", "closed its standard error before it said how it is confined")]
+    public async Task WhatAnInstalledPackageDoesBeforeTheConfinement_IsNotTakenForConfined(string start, string reason)
+    {
+        // A virtual environment, one of whose packages runs code whenever Python starts.
+        var root = Directory.CreateTempSubdirectory("deeprecall-test-");
+        try
+        {
+            var packages = root.CreateSubdirectory($"lib/python{await VersionAsync()}/site-packages").FullName;
+            var python = Path.Combine(root.CreateSubdirectory("bin").FullName, "python3");
+            var real = (await LocalSandbox.ResolveAsync(null)).Executable;
+            File.CreateSymbolicLink(python, real);
+            await File.WriteAllTextAsync(Path.Combine(root.FullName, "pyvenv.cfg"), $"home = {Path.GetDirectoryName(real)}\ninclude-system-site-packages = false\n", Token);
+            await File.WriteAllTextAsync(Path.Combine(packages, "busy.pth"), start + "\n", Token);
+
+            LocalSandboxOptions Options(bool useSitePackages) => new() { Isolation = LocalIsolation.Required, PythonPath = python, UseSitePackages = useSitePackages, ScratchRoot = root.FullName };
+            Assert.True((await new LocalSandbox(Options(false)).GetIsolationAsync(Token))!.IsComplete);
+            var error = await Assert.ThrowsAsync<SandboxException>(() => new LocalSandbox(Options(true)).GetIsolationAsync(Token));
+            Assert.True(error.Message.Contains(reason, StringComparison.Ordinal), error.Message);
+        }
+        finally
+        {
+            root.Delete(recursive: true);
+        }
+    }
+
+    private static string Reason(string mechanism) => mechanism switch
+    {
+        "_ctypes" => "this Python has no _ctypes module",
+        "/proc" => "/proc does not show this host",
+        _ => "Function not implemented",
+    };
+
+    private static async Task<string> VersionAsync()
+    {
+        await using var repl = await TestRepl.StartAsync(new LocalSandbox());
+        return (await repl.PrintAsync("import sys\nprint('.'.join(map(str, sys.version_info[:2])))")).Trim();
     }
 
     private static LocalSandbox Sandbox(LocalIsolation isolation, string? hidden = null, string? root = null)

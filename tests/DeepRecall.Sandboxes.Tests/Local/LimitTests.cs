@@ -67,6 +67,23 @@ public sealed class LimitTests : IDisposable
     }
 
     [Fact]
+    public async Task MemoryThatCodeTook_DoesNotWidenItsLimit()
+    {
+        var settings = TestRepl.Settings;
+        await using var repl = await StartAsync(options => options.MemoryLimit = 64 << 20);
+        await repl.PrintAsync("kept = [bytearray(40 << 20)]");
+        for (var request = 0; request < 3; request++)
+        {
+            Assert.Null(await repl.Session.BeginAsync(settings, [], makeCurrent: false, TestRepl.Echo, Token));
+            await repl.Session.SetVariableAsync($"history_{request}", "[1, 2, 3]", Token);
+            var result = await repl.RunAsync("kept.append(bytearray(40 << 20))");
+            Assert.Equal((CellStatus.Error, "MemoryError"), (result.Status, result.ErrorType));
+        }
+
+        Assert.Equal("1 [1, 2, 3]\n", await repl.PrintAsync("print(len(kept), history_2)"));
+    }
+
+    [Fact]
     public async Task OpenFiles_AreLimited()
     {
         await using var repl = await StartAsync(options => options.OpenFileLimit = 40);

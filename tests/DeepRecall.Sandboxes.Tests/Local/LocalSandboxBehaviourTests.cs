@@ -149,7 +149,10 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
     public async Task HomeOfAHostThatWasKilled_IsDeleted_AndThatOfALivingOneIsKept()
     {
         var root = Directory.CreateDirectory(Path.Combine(_directory, "root")).FullName;
-        var orphan = Directory.CreateDirectory(Path.Combine(root, "deeprecall-orphan")).FullName;
+        var orphan = Directory.CreateDirectory(Path.Combine(root, "deeprecall-orphan"), UnixFileMode.UserRead | UnixFileMode.UserWrite | UnixFileMode.UserExecute).FullName;
+        var outside = Directory.CreateDirectory(Path.Combine(_directory, "outside")).FullName;
+        var link = Directory.CreateSymbolicLink(Path.Combine(root, "deeprecall-link"), outside).FullName;
+        await File.WriteAllTextAsync(Path.Combine(outside, "lock"), string.Empty, Token);
         var living = Directory.CreateDirectory(Path.Combine(root, "deeprecall-living")).FullName;
         var other = Directory.CreateDirectory(Path.Combine(root, "deeprecall-without-a-lock")).FullName;
         await File.WriteAllTextAsync(Path.Combine(orphan, "lock"), string.Empty, Token);
@@ -159,6 +162,38 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
         Assert.False(Directory.Exists(orphan));
         Assert.True(Directory.Exists(living));
         Assert.True(Directory.Exists(other));
+        Assert.True(Directory.Exists(link));
+        Assert.True(Directory.Exists(outside));
+    }
+
+    [Fact]
+    public async Task HomeOfAnotherUser_IsLeftAlone()
+    {
+        Assert.SkipUnless(Environment.IsPrivilegedProcess, "only a privileged user could delete what is another's");
+        var root = Directory.CreateDirectory(Path.Combine(_directory, "root")).FullName;
+        var home = Directory.CreateDirectory(Path.Combine(root, "deeprecall-other")).FullName;
+        await File.WriteAllTextAsync(Path.Combine(home, "lock"), string.Empty, Token);
+        using (var give = System.Diagnostics.Process.Start("chown", ["-R", "12345", home]))
+        {
+            await give.WaitForExitAsync(Token);
+            Assert.Equal(0, give.ExitCode);
+        }
+
+        await using var repl = await TestRepl.StartAsync(new LocalSandbox(new LocalSandboxOptions { ScratchRoot = root }));
+        Assert.True(Directory.Exists(home));
+    }
+
+    [Fact]
+    public async Task ScratchRootThatIsGone_FailsTheStart_AndNotTheNextOne()
+    {
+        var root = Directory.CreateDirectory(Path.Combine(_directory, "root")).FullName;
+        var sandbox = new LocalSandbox(new LocalSandboxOptions { ScratchRoot = root });
+        Directory.Delete(root);
+        var error = await Assert.ThrowsAsync<SandboxException>(() => sandbox.StartAsync(Request, Token));
+        Assert.Contains(root, error.Message, StringComparison.Ordinal);
+        Directory.CreateDirectory(root);
+        await using var process = await sandbox.StartAsync(Request, Token);
+        Assert.False(process.Exited.IsCompleted);
     }
 
     [Theory]
@@ -192,6 +227,39 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
         finally
         {
             KillOwn(child);
+        }
+    }
+
+    [Theory]
+    [InlineData(true, "{}")] // found below the worker, which adopts it
+    [InlineData(false, "dict(os.environ)")] // found by its scratch directory
+    public async Task OrphanThatLeftTheGroup_IsDeadAfterDispose(bool isConfined, string environment)
+    {
+        var repl = await TestRepl.StartAsync(isConfined ? SandboxWithProcesses() : FreeSandbox());
+        await repl.PrintAsync($"""
+            import os
+            ends = os.pipe()
+            child = os.fork()
+            if child == 0:
+                os.setsid()
+                orphan = os.fork()
+                if orphan == 0:
+                    os.execve("/bin/sleep", ["sleep", "600"], {environment})
+                os.write(ends[1], str(orphan).encode())
+                os._exit(0)
+            _ = os.waitpid(child, 0)
+            orphan = int(os.read(ends[0], 100))
+            """);
+        var orphan = (await repl.ValueAsync("orphan")).GetInt32();
+        try
+        {
+            Assert.True(LocalProcesses.IsAlive(orphan));
+            await repl.DisposeAsync();
+            await LocalProcesses.WaitForEndAsync(orphan);
+        }
+        finally
+        {
+            KillOwn(orphan);
         }
     }
 
@@ -230,6 +298,29 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
         await Task.WhenAll(Enumerable.Range(0, 4).Select(_ => Task.Run(async () => await process.DisposeAsync(), Token)));
         await process.DisposeAsync();
         Assert.True(process.Exited.IsCompletedSuccessfully);
+    }
+
+    [Fact]
+    public async Task ProcessThatIsKilledWhileItIsDisposed_IsNoError()
+    {
+        for (var round = 0; round < 5; round++)
+        {
+            var process = (LocalProcess)await Sandbox().StartAsync(Request, Token);
+            var id = process.Id;
+            var killing = Task.Run(
+                async () =>
+                {
+                    while (!process.Exited.IsCompleted)
+                    {
+                        await process.KillAsync(Token);
+                    }
+                },
+                Token);
+            await process.DisposeAsync();
+            await killing;
+            await process.KillAsync(Token);
+            Assert.Equal(id, process.Id);
+        }
     }
 
     [Fact]

@@ -20,24 +20,21 @@ internal static class ConfinementReport
     };
 
     /// <param name="report">What confinement.py wrote: for each step whether it holds, and by what or why not.</param>
-    /// <param name="processId">The process, of which the kernel is asked.</param>
+    /// <param name="facts">What the kernel says of the process; <see langword="null"/> when it says nothing.</param>
     /// <param name="settings">What was to hold.</param>
     /// <param name="limitFailure">Why the limits could not be set, or <see langword="null"/>.</param>
-    public static SandboxIsolation From(string report, int processId, ConfinementSettings settings, string? limitFailure)
+    public static SandboxIsolation From(string report, ProcessFacts.Privileges? facts, ConfinementSettings settings, string? limitFailure)
     {
         var steps = JsonSerializer.Deserialize(report, ConfinementJson.Default.DictionaryStringJsonElementArray)!
             .ToDictionary(step => step.Key, step => (IsHeld: step.Value[0].GetBoolean(), Detail: step.Value[1].GetString()!), StringComparer.Ordinal);
-        var files = steps["files"];
-        var calls = steps["calls"];
-        var noNewPrivileges = steps["no_new_privs"];
-        var capabilities = steps["capabilities"];
-        var facts = ProcessFacts.ReadPrivileges(processId);
-        if (facts is not null)
-        {
-            calls = Confirm(calls, facts.HasFilter);
-            noNewPrivileges = Confirm(noNewPrivileges, facts.NoNewPrivileges);
-            capabilities = Confirm(capabilities, facts.HasNoCapabilities);
-        }
+
+        // Each of these confines the thread that asks for it, and those that it starts later.
+        var threads = steps["threads"];
+        (bool IsHeld, string Detail) OfAllThreads(string name) => threads.IsHeld || !steps[name].IsHeld ? steps[name] : threads;
+        var files = OfAllThreads("files");
+        var calls = Confirm(OfAllThreads("calls"), facts?.HasFilter);
+        var noNewPrivileges = Confirm(OfAllThreads("no_new_privs"), facts?.NoNewPrivileges);
+        var capabilities = Confirm(OfAllThreads("capabilities"), facts?.HasNoCapabilities);
 
         SandboxIsolationPart ByCalls(string name, string what) => new(name, calls.IsHeld, calls.IsHeld ? what : calls.Detail);
         SandboxIsolationPart Allowed(string name, string option) => new(name, false, FromOption + option, IsExtra: true);
@@ -63,14 +60,18 @@ internal static class ConfinementReport
         };
     }
 
-    private static (bool IsHeld, string Detail) Confirm((bool IsHeld, string Detail) step, bool isSeen) =>
-        step.IsHeld && !isSeen ? (false, "it was set up, but the kernel does not show it") : step;
+    private static (bool IsHeld, string Detail) Confirm((bool IsHeld, string Detail) step, bool? isSeen) => (step.IsHeld, isSeen) switch
+    {
+        (true, false) => (false, "it was set up, but the kernel does not show it"),
+        (true, null) => (false, "it was set up, but /proc does not show this host the process, so that nothing confirms it"),
+        _ => step,
+    };
 
     private static string Both((bool IsHeld, string Detail) first, (bool IsHeld, string Detail) second) =>
         (first.IsHeld, second.IsHeld) switch
         {
             (true, false) => second.Detail,
             (false, true) => first.Detail,
-            _ => $"{first.Detail}, {second.Detail}",
+            _ => first.Detail == second.Detail ? first.Detail : $"{first.Detail}, {second.Detail}",
         };
 }

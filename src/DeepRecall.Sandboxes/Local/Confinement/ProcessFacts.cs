@@ -1,14 +1,19 @@
 using System.Globalization;
+using System.Runtime.InteropServices;
 
 namespace DeepRecall.Sandboxes.Local.Confinement;
 
 /// <summary>What the kernel tells of a process (proc(5)), which the process itself cannot change.</summary>
-internal static class ProcessFacts
+internal static partial class ProcessFacts
 {
     private const string NoCapabilities = "0000000000000000";
+    private const int NoSuchProcess = 3; // ESRCH
+
+    /// <summary>Whether a process is there, also where /proc does not show it.</summary>
+    public static bool IsAlive(int processId) => SendSignal(processId, 0) == 0 || Marshal.GetLastPInvokeError() != NoSuchProcess;
 
     /// <summary>Reads how a process is confined.</summary>
-    /// <returns><see langword="null"/> when it has ended.</returns>
+    /// <returns><see langword="null"/> when it has ended, or when /proc does not show it: with hidepid it hides what is not dumpable.</returns>
     public static Privileges? ReadPrivileges(int processId)
     {
         try
@@ -29,7 +34,7 @@ internal static class ProcessFacts
     }
 
     /// <summary>Reads what a process uses.</summary>
-    /// <returns><see langword="null"/> when it has ended.</returns>
+    /// <returns><see langword="null"/> when it has ended, or when /proc does not show it.</returns>
     public static Usage? ReadUsage(int processId)
     {
         try
@@ -46,6 +51,9 @@ internal static class ProcessFacts
     }
 
     private static long Parse(string field) => long.Parse(field, CultureInfo.InvariantCulture);
+
+    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
+    private static partial int SendSignal(int processId, int signal);
 
     internal sealed record Privileges(bool NoNewPrivileges, bool HasFilter, bool HasNoCapabilities);
 

@@ -14,11 +14,18 @@ internal sealed partial class ProcessLimits(int processId, ConfinementSettings s
     // While code may already run, a later value gets room for itself, and no more: JSON grows most when it is parsed.
     private const long MostGrowth = 32;
 
+    // What reading any value takes, however short it is; it is taken back when the value is there.
+    private const long LeastRoom = 4L << 20;
+
     // The stacks of the worker's threads, for the greater part.
     private const long WorkersOwn = 64L << 20;
 
+    private const string Unseen = "/proc does not show this host what the process uses";
+
     private readonly Lock _lock = new();
-    private bool _isSealed;
+    private long? _sealed;
+    private long _before;
+    private long _awaited;
 
     /// <summary>Sets the limits that stay. One file cannot fill the scratch directory, so that filling one is an error of the code, not its end.</summary>
     /// <returns>Why it failed, or <see langword="null"/>.</returns>
@@ -46,38 +53,56 @@ internal sealed partial class ProcessLimits(int processId, ConfinementSettings s
     {
         lock (_lock)
         {
-            return LimitMemory(WorkersOwn);
+            return ReadSize() is { } size ? LimitMemory(size + settings.MemoryLimit + WorkersOwn) : Unseen;
         }
     }
 
     /// <summary>Makes room for a value of <paramref name="bytes"/> bytes, which the process will load.</summary>
-    public void MakeRoom(long bytes)
+    /// <returns>Why it failed, or <see langword="null"/>.</returns>
+    public string? MakeRoom(long bytes)
     {
         lock (_lock)
         {
-            if (_isSealed)
+            if (_sealed is not { } limit)
             {
-                LimitMemory(MostGrowth * bytes);
+                return SetSoft(AddressSpace, Unlimited);
             }
-            else
+
+            if (ReadSize() is not { } size)
             {
-                SetSoft(AddressSpace, Unlimited);
+                return Unseen;
             }
+
+            _before = _awaited == 0 ? size : _before;
+            _awaited += MostGrowth * bytes;
+            return LimitMemory(limit + Math.Max(LeastRoom, _awaited));
         }
     }
 
-    public void Seal()
+    /// <summary>
+    /// Limits memory, when code will run for the first time, to what is there now and as much again as the option says. Later it is
+    /// that limit still, and beside it what the values took that came since: memory that code took is in it, and makes it no wider.
+    /// </summary>
+    /// <returns>Why it failed, or <see langword="null"/>.</returns>
+    public string? Seal()
     {
         lock (_lock)
         {
-            _isSealed = true;
-            LimitMemory(0);
+            if (ReadSize() is not { } size)
+            {
+                return Unseen;
+            }
+
+            _sealed = _sealed is { } limit ? limit + Math.Clamp(size - _before, 0, _awaited) : size + settings.MemoryLimit;
+            _awaited = 0;
+            return LimitMemory(_sealed.Value);
         }
     }
 
     // The upper bound stays as it is, for nobody without privileges could raise it again; code cannot raise the lower one, by seccomp.
-    private string? LimitMemory(long extra) =>
-        ProcessFacts.ReadUsage(processId) is { } usage ? SetSoft(AddressSpace, (ulong)(usage.AddressSpace + settings.MemoryLimit + extra)) : null;
+    private string? LimitMemory(long bytes) => SetSoft(AddressSpace, (ulong)bytes);
+
+    private long? ReadSize() => settings.HiddenMechanisms.Contains("/proc") ? null : ProcessFacts.ReadUsage(processId)?.AddressSpace;
 
     private string? SetSoft(int resource, ulong value)
     {

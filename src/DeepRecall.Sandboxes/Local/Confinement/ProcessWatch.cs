@@ -42,11 +42,15 @@ internal sealed class ProcessWatch : IDisposable
 
         try
         {
-            if (FindExcess() is { } excess)
+            if (TryFindExcess() is { } excess)
             {
-                _timer.Dispose();
                 _onExceeded(excess);
+                _timer.Dispose();
             }
+        }
+        catch (Exception)
+        {
+            // On a timer's thread an exception would be the host's end. The next look, a tenth of a second away, tries again.
         }
         finally
         {
@@ -54,11 +58,24 @@ internal sealed class ProcessWatch : IDisposable
         }
     }
 
+    private string? TryFindExcess()
+    {
+        try
+        {
+            return FindExcess();
+        }
+        catch (Exception error)
+        {
+            // What cannot be measured may be past every limit.
+            return $"its use of threads and of its scratch directory could not be measured: {error.Message}";
+        }
+    }
+
     private string? FindExcess()
     {
         if (ProcessFacts.ReadUsage(_processId) is not { } usage)
         {
-            return null;
+            return ProcessFacts.IsAlive(_processId) ? "its use of threads and of its scratch directory could not be measured: /proc does not show it any more" : null;
         }
 
         var threads = usage.Threads;

@@ -7,6 +7,9 @@ internal static class SeccompRules
 {
     private const uint NewNamespaces = 0x7E02_0080; // CLONE_NEW*
     private const uint CloneThread = 0x0001_0000;
+    private const uint CloneFiles = 0x400;
+    private const uint CloneFilePlaces = 0x200; // CLONE_FS
+    private const uint CloseRangeUnshare = 2;
     private const uint CloneParent = 0x0000_8000;
     private const uint OpenTruncate = 0x200;
     private const uint OpenAccess = 0x3;
@@ -56,12 +59,13 @@ internal static class SeccompRules
     [
         0x5412, 0x541C, // TIOCSTI and TIOCLINUX: typing into a terminal
         0x8901, 0x8902, // FIOSETOWN and SIOCSPGRP: signals to others
-        0x4008_6602, 0x4008_7602, 0x401C_5820, // FS_IOC_SETFLAGS, FS_IOC_SETVERSION, FS_IOC_FSSETXATTR: metadata
+        0x4008_6602, 0x4008_7602, 0x4008_6604, 0x401C_5820, // FS_IOC_SETFLAGS, FS_IOC_SETVERSION, EXT4_IOC_SETVERSION, FS_IOC_FSSETXATTR: metadata
+        0x4080_6685, 0x800C_6613, 0x6609, // FS_IOC_ENABLE_VERITY, FS_IOC_SET_ENCRYPTION_POLICY, EXT4_IOC_MIGRATE: how a file is kept
     ];
 
     private static readonly uint[] RefusedFcntls = [8, 15, 10, 1024, 1026]; // F_SETOWN, F_SETOWN_EX and F_SETSIG: signals to others; F_SETLEASE, F_NOTIFY
 
-    private static readonly uint[] RefusedPrctls = [4, 62]; // PR_SET_DUMPABLE, PR_SCHED_CORE
+    private static readonly uint[] RefusedPrctls = [4, 36, 62]; // PR_SET_DUMPABLE, PR_SET_CHILD_SUBREAPER, PR_SCHED_CORE
 
     public static SeccompFilter Build(SyscallTable table, int landlockVersion, bool allowSubprocesses, bool allowNetwork)
     {
@@ -71,6 +75,7 @@ internal static class SeccompRules
         filter.Check(["fcntl"], tests => EqualAny(tests, 1, RefusedFcntls), Allow)
             .Check(["ioctl"], tests => EqualAny(tests, 1, RefusedIoctls), Allow)
             .Check(["prctl"], tests => EqualAny(tests, 0, RefusedPrctls), Allow)
+            .Check(["close_range"], tests => tests.AnySet(2, CloseRangeUnshare, NotPermitted), Allow)
             .Check(["prlimit64"], tests => tests.NotNull(2, NotPermitted).Equal(0, 0, Allow).OwnProcess(0, Allow), NotPermitted)
             .Check(["sched_setaffinity", "sched_setscheduler", "sched_setparam", "sched_setattr"], tests => tests.Equal(0, 0, Allow).OwnProcess(0, Allow), NotPermitted)
             .Check(["setpriority"], tests => tests.NotEqual(0, 0, NotPermitted).Equal(1, 0, Allow).OwnProcess(1, Allow), NotPermitted);
@@ -123,11 +128,11 @@ internal static class SeccompRules
         filter.Refuse(NotImplemented, "clone3");
         if (allowSubprocesses)
         {
-            filter.Check(["clone"], tests => tests.AnySet(0, NewNamespaces | CloneParent, NotPermitted), Allow);
+            filter.Check(["clone"], tests => ShareFiles(tests.AnySet(0, NewNamespaces | CloneParent, NotPermitted).NoneSet(0, CloneThread, Allow)), Allow);
         }
         else
         {
-            filter.Check(["clone"], tests => tests.AnySet(0, NewNamespaces, NotPermitted).NoneSet(0, CloneThread, NotPermitted), Allow)
+            filter.Check(["clone"], tests => ShareFiles(tests.AnySet(0, NewNamespaces, NotPermitted).NoneSet(0, CloneThread, NotPermitted)), Allow)
                 .Refuse(NotPermitted, "fork", "vfork", "execve", "execveat");
         }
 
@@ -137,6 +142,9 @@ internal static class SeccompRules
                 .Refuse(NotPermitted, "pidfd_open", "pidfd_send_signal");
         }
     }
+
+    // A thread with descriptors of its own could keep deleted files open where the host, which looks at those of the process, does not see them.
+    private static void ShareFiles(Tests tests) => tests.NoneSet(0, CloneFiles, NotPermitted).NoneSet(0, CloneFilePlaces, NotPermitted);
 
     private static void EqualAny(Tests tests, int argument, uint[] values)
     {

@@ -154,7 +154,7 @@ def restrict_files(kernel: Kernel, plan: "dict[str, Any]", scratch: str) -> str:
 
 # --- Privileges ---------------------------------------------------------------------------------------------
 
-PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 24, 38, 47
+PR_SET_DUMPABLE, PR_CAPBSET_DROP, PR_SET_CHILD_SUBREAPER, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 4, 24, 36, 38, 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 CAPABILITY_VERSION_3 = 0x20080522
 
@@ -178,6 +178,12 @@ def drop_capabilities(kernel: Kernel) -> str:
     return "no capabilities"
 
 
+def adopt_orphans(kernel: Kernel) -> str:
+    """Processes whose parent has ended become this one's children, so that the host finds them below it."""
+    kernel.call("prctl", PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
+    return "orphans are adopted"
+
+
 def forbid_inspection(kernel: Kernel) -> str:
     kernel.call("prctl", PR_SET_DUMPABLE, 0, 0, 0, 0)
     return "not dumpable"
@@ -197,6 +203,14 @@ def filter_calls(kernel: Kernel, plan: "dict[str, Any]") -> str:
 
 
 # --- All of it ----------------------------------------------------------------------------------------------
+
+
+def require_one_thread() -> str:
+    """What follows confines the thread that does it. Only code of installed packages (sitecustomize, .pth files) can have started another."""
+    count = len(os.listdir("/proc/self/task"))
+    if count != 1:
+        raise OSError(1, f"{count} threads ran before the confinement, and it does not reach the others")
+    return "one thread"
 
 
 def close_inherited(kernel: Optional[Kernel]) -> str:
@@ -236,6 +250,7 @@ def apply(plan: "dict[str, Any]", scratch: str) -> "dict[str, list[Any]]":
             reason = error.strerror if isinstance(error, OSError) and error.strerror else f"{type(error).__name__}: {error}"
             report[name] = [False, reason]
 
+    step("threads", require_one_thread)
     kernel, missing = open_kernel(plan)
     if kernel is None:
         for name in ("no_new_privs", "capabilities", "files", "inspection", "calls"):
@@ -247,6 +262,8 @@ def apply(plan: "dict[str, Any]", scratch: str) -> "dict[str, list[Any]]":
     step("no_new_privs", lambda: forbid_new_privileges(kernel))
     step("capabilities", lambda: drop_capabilities(kernel))
     step("files", lambda: restrict_files(kernel, plan, scratch))
+    if plan["subprocesses"]:
+        step("orphans", lambda: adopt_orphans(kernel))
     step("inspection", lambda: forbid_inspection(kernel))
     step("calls", lambda: filter_calls(kernel, plan))
     return report

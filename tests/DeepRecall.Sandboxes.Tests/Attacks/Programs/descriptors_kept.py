@@ -1,4 +1,3 @@
-# outcome: Any
 # control: no
 kept = []
 try:

@@ -5,7 +5,7 @@ GIB = 1 << 30
 attempt("one block", lambda: len(bytearray(8 * GIB)))
 attempt("private mapping", lambda: len(mmap.mmap(-1, 8 * GIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)))
 attempt("shared mapping", lambda: len(mmap.mmap(-1, 8 * GIB)))
-attempt("malloc", lambda: 1 / (ctypes.CDLL(None).malloc(ctypes.c_size_t(8 * GIB)) or 0))
+attempt("malloc", lambda: done(ctypes.CDLL(None).malloc(ctypes.c_size_t(8 * GIB))))
 attempt("locked", lambda: len(mmap.mmap(-1, 8 * GIB, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x2000)))
 attempt("in memory files", lambda: os.memfd_create("planted"))
 attempt("in shared memory", lambda: write("/dev/shm/planted"))

@@ -5,14 +5,23 @@ libc.syscall.restype = ctypes.c_long
 ARM64 = platform.machine() == "aarch64"
 
 
-def attempt(name, action):
-    """Tries something that must not work, and says how it went."""
+def attempt(name, action, refusal=()):
+    """Tries something that must not work, and says how it went: refused by the system, or by what else refuses such a thing."""
     try:
         value = action()
-    except Exception as error:
+    except (OSError, MemoryError, *refusal) as error:
         print("refused", name, type(error).__name__, error)
+    except Exception as error:
+        print("BROKEN", name, type(error).__name__, error)
     else:
         print("GAINED", name, repr(value)[:300])
+
+
+def done(what):
+    """For what says by its value, and by no error, that it did nothing."""
+    if not what:
+        raise OSError("it did nothing")
+    return what
 
 
 def syscall(x64, arm64, *arguments):

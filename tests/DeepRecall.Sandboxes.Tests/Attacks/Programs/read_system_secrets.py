@@ -5,5 +5,5 @@ for path in ("/etc/shadow", "/etc/passwd", "/etc/sudoers", "/etc/hosts", "/etc/r
     attempt(path, lambda: os.listdir(path) if os.path.isdir(path) else read(path))
 attempt("homes", lambda: os.listdir("/home"))
 attempt("home of root", lambda: os.listdir("/root"))
-attempt("keys", lambda: [read(path) for path in glob.glob("/root/.ssh/*") + glob.glob("/home/*/.ssh/*")][0])
-attempt("users", lambda: pwd.getpwall()[0])
+attempt("keys", lambda: done([read(path) for path in glob.glob("/root/.ssh/*") + glob.glob("/home/*/.ssh/*")]))
+attempt("users", lambda: done(pwd.getpwall()))

@@ -1,4 +1,5 @@
-# outcome: Any
+# outcome: Died
+# says: exit code 1
 # control: no
 import builtins, io, json, sys, threading, traceback
 

@@ -1,4 +1,5 @@
-# outcome: Any
+# outcome: Died
+# says: its worker failed
 # control: no
 import gc, sys
 

@@ -5,16 +5,19 @@ import sys, threading
 seen = []
 
 def trace(frame, event, argument):
-    for name, value in frame.f_locals.items():
-        if "nonce" in name or "secret" in name:
-            seen.append((name, value))
+    seen.append(frame.f_code.co_name)
+    if frame.f_globals.get("__name__") == "deeprecall_worker":
+        raise RuntimeError("from a trace")
     return trace
 
-sys.settrace(trace)
-sys.setprofile(trace)
-threading.settrace(trace)
+worker = sys.modules["deeprecall_worker"]
 frame = sys._getframe()
 while frame is not None:
-    frame.f_trace = trace
+    if frame.f_globals.get("__name__") == "deeprecall_worker":
+        frame.f_trace = trace
     frame = frame.f_back
-print("refused to tell", [value for value in seen if W["token"] in str(value)])
+threading.settrace(trace)
+threading.setprofile(trace)
+sys.settrace(trace)
+sys.setprofile(trace)
+print("refused to be held up")

@@ -54,6 +54,12 @@ public sealed class SeccompRulesTests
     [InlineData("clone", 0x4111L, 0L, 0L, NotPermitted)] // vfork
     [InlineData("clone", 0x10000000L, 0L, 0L, NotPermitted)] // a namespace of users
     [InlineData("clone", 0x3D0F00L | 0x20000, 0L, 0L, NotPermitted)]
+    [InlineData("clone", 0x3D0F00L & ~0x400, 0L, 0L, NotPermitted)] // a thread with descriptors of its own
+    [InlineData("clone", 0x3D0F00L & ~0x200, 0L, 0L, NotPermitted)] // a thread with a working directory of its own
+    [InlineData("close_range", 3L, 9L, 0L, Allowed)]
+    [InlineData("close_range", 3L, 9L, 4L, Allowed)] // CLOSE_RANGE_CLOEXEC
+    [InlineData("close_range", 3L, 9L, 2L, NotPermitted)] // CLOSE_RANGE_UNSHARE
+    [InlineData("close_range", 3L, 9L, 6L, NotPermitted)]
     [InlineData("socketpair", 1L, 1L, 0L, Allowed)]
     [InlineData("socketpair", 1L, 1L | 0x80800, 0L, Allowed)] // close on exec, non-blocking
     [InlineData("socketpair", 1L, 2L, 0L, NotPermitted)]
@@ -64,7 +70,12 @@ public sealed class SeccompRulesTests
     [InlineData("ioctl", 0L, 0x5412L, 0L, NotPermitted)]
     [InlineData("ioctl", 0L, 0x1_0000_5412L, 0L, NotPermitted)] // the kernel takes 32 bits
     [InlineData("ioctl", 0L, 0x5413L, 0L, Allowed)] // TIOCGWINSZ
+    [InlineData("ioctl", 0L, 0x40806685L, 0L, NotPermitted)] // FS_IOC_ENABLE_VERITY
+    [InlineData("ioctl", 0L, 0x800C6613L, 0L, NotPermitted)] // FS_IOC_SET_ENCRYPTION_POLICY
+    [InlineData("ioctl", 0L, 0x40086604L, 0L, NotPermitted)] // EXT4_IOC_SETVERSION
+    [InlineData("ioctl", 0L, 0x6609L, 0L, NotPermitted)] // EXT4_IOC_MIGRATE
     [InlineData("prctl", 4L, 1L, 0L, NotPermitted)]
+    [InlineData("prctl", 36L, 0L, 0L, NotPermitted)] // PR_SET_CHILD_SUBREAPER
     [InlineData("prctl", 15L, 0L, 0L, Allowed)] // PR_SET_NAME
     [InlineData("prlimit64", 0L, 9L, 0L, Allowed)]
     [InlineData("prlimit64", OwnProcess, 9L, 0L, Allowed)]
@@ -123,6 +134,8 @@ public sealed class SeccompRulesTests
         Assert.Equal(Allowed, Answer(SyscallTable.X64, "kill", [7], subprocesses: true));
         Assert.Equal(NotPermitted, Answer(SyscallTable.X64, "clone", [0x8011], subprocesses: true)); // CLONE_PARENT
         Assert.Equal(NotPermitted, Answer(SyscallTable.X64, "clone", [0x2000_0011], subprocesses: true));
+        Assert.Equal(Allowed, Answer(SyscallTable.X64, "clone", [0x3D0F00], subprocesses: true));
+        Assert.Equal(NotPermitted, Answer(SyscallTable.X64, "clone", [0x3D0F00 & ~0x400], subprocesses: true));
 
         // Before version 6 Landlock does not keep signals in.
         Assert.Equal(NotPermitted, Answer(SyscallTable.X64, "kill", [7], subprocesses: true, landlock: 5));
