@@ -1,7 +1,6 @@
 using DeepRecall.Testing;
 using DeepRecall.Trajectory;
 using Microsoft.Extensions.AI;
-using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 using Microsoft.Extensions.Logging;
