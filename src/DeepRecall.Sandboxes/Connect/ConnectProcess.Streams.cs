@@ -48,7 +48,7 @@ internal sealed partial class ConnectProcess
                 switch (happened.Kind)
                 {
                     case ProcessEventKind.Started:
-                        await OnAttachedAsync(happened.Pid, stop.Token).ConfigureAwait(false);
+                        await OnAttachedAsync(happened.Pid, again, stop.Token).ConfigureAwait(false);
                         break;
                     case ProcessEventKind.Output:
                         await _output.Writer.WriteAsync(happened.Data, _ending.Token).ConfigureAwait(false);
@@ -77,11 +77,10 @@ internal sealed partial class ConnectProcess
         }
     }
 
-    private async Task OnAttachedAsync(uint pid, CancellationToken cancellationToken)
+    private async Task OnAttachedAsync(uint pid, bool again, CancellationToken cancellationToken)
     {
-        var first = _started.TrySetResult();
-        _pid = pid;
-        if (!first)
+        _pid = pid; // before those who wait for the start go on, and send
+        if (!_started.TrySetResult() || again)
         {
             _output.Writer.Write("\n"u8);
             await _output.Writer.FlushAsync(cancellationToken).ConfigureAwait(false);
