@@ -17,7 +17,6 @@ internal sealed partial class E2BService : IProcessService
     private const string Directory = "deeprecall";
     private const string EnvdPort = "49983";
     private static readonly Version OctetStreamUploads = new(0, 5, 7);
-    private static readonly TimeSpan DeleteLimit = TimeSpan.FromSeconds(20);
     private static readonly string[] RoutedDomains = ["e2b.app", "e2b.dev", "e2b.pro", "e2b-staging.dev"];
 
     // The server tells that it lives when the process says nothing for so many seconds.
@@ -60,7 +59,8 @@ internal sealed partial class E2BService : IProcessService
     public static Uri AddressOf(E2BSettings settings, E2BCreated created)
     {
         var domain = CloudOptions.Blank(created.Domain) ?? settings.Domain;
-        return settings.SandboxUrl ?? new Uri(RoutedDomains.Contains(domain) ? $"https://sandbox.{domain}" : $"https://{EnvdPort}-{created.SandboxId}.{domain}");
+        var address = RoutedDomains.Contains(domain) ? $"https://sandbox.{domain}" : $"https://{EnvdPort}-{created.SandboxId}.{domain}";
+        return settings.SandboxUrl ?? (Uri.TryCreate(address, UriKind.Absolute, out var uri) ? uri : throw new SandboxException($"E2B says that its sandbox is at '{address}', which is no address.") { Kind = SandboxErrorKind.Server });
     }
 
     public IAsyncEnumerable<ProcessEvent> StartAsync(ProcessCommand command, bool again, CancellationToken cancellationToken)
@@ -209,20 +209,9 @@ internal sealed partial class E2BService : IProcessService
     private async Task DeleteOnceAsync()
     {
         await _deleting.CancelAsync().ConfigureAwait(false);
-        using var limit = new CancellationTokenSource(DeleteLimit, _host.Time);
-        try
-        {
-            await _client.DeleteAsync(_created.SandboxId, limit.Token).ConfigureAwait(false);
-        }
-        catch (Exception error) when (error is SandboxException or OperationCanceledException)
-        {
-            LogDeleteFailed(_host.Logger, _created.SandboxId, error.Message);
-        }
+        await _client.DiscardAsync(_created.SandboxId).ConfigureAwait(false);
     }
 
     [LoggerMessage(43, LogLevel.Warning, "The time of the E2B sandbox {SandboxId} could not be extended: {Reason}")]
     private static partial void LogExtendFailed(ILogger logger, string sandboxId, string reason);
-
-    [LoggerMessage(44, LogLevel.Warning, "The E2B sandbox {SandboxId} could not be deleted, and ends when its time runs out: {Reason}")]
-    private static partial void LogDeleteFailed(ILogger logger, string sandboxId, string reason);
 }

@@ -6,19 +6,17 @@ using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using DeepRecall.Sandboxes.Cloud;
 using DeepRecall.Sandboxing;
-using Microsoft.Extensions.Logging;
 
 namespace DeepRecall.Sandboxes.Prime;
 
 /// <summary>One sandbox of Prime Intellect, by its gateway: files, commands, and the token for both, which is renewed before it expires.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "The semaphore holds nothing that needs an end.")]
-internal sealed partial class PrimeGateway
+internal sealed class PrimeGateway
 {
     /// <summary>Where the worker and uploads are; every image has it.</summary>
     private const string Folder = "/tmp/";
 
     private static readonly TimeSpan RenewEarly = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan DeleteLimit = TimeSpan.FromSeconds(20);
 
     private readonly PrimeClient _client;
     private readonly CloudHost _host;
@@ -33,8 +31,8 @@ internal sealed partial class PrimeGateway
         _auth = auth;
         _client = client;
         _host = host;
-        _http = new CloudHttp(host, new CloudErrors("Prime Intellect", _ => null)) { BackOff = calls, AttemptTimeout = TimeSpan.FromMinutes(6) };
-        _delete = new Lazy<Task>(DeleteOnceAsync);
+        _http = new CloudHttp(host, new CloudErrors("Prime Intellect", _ => null)) { BackOff = calls, AttemptTimeout = TimeSpan.FromMinutes(6), RefusesBeforeItActs = false };
+        _delete = new Lazy<Task>(() => client.DiscardAsync(id));
     }
 
     public string Id { get; }
@@ -194,20 +192,4 @@ internal sealed partial class PrimeGateway
             _renewing.Release();
         }
     }
-
-    private async Task DeleteOnceAsync()
-    {
-        using var limit = new CancellationTokenSource(DeleteLimit, _host.Time);
-        try
-        {
-            await _client.DeleteAsync(Id, limit.Token).ConfigureAwait(false);
-        }
-        catch (Exception error) when (error is SandboxException or OperationCanceledException)
-        {
-            LogDeleteFailed(_host.Logger, Id, error.Message);
-        }
-    }
-
-    [LoggerMessage(45, LogLevel.Warning, "The Prime sandbox {SandboxId} could not be deleted, and ends when its time runs out: {Reason}")]
-    private static partial void LogDeleteFailed(ILogger logger, string sandboxId, string reason);
 }

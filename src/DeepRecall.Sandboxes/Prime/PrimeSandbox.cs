@@ -56,7 +56,7 @@ public sealed class PrimeSandbox : ISandbox
         var start = CloudLabels.NewStart();
         var created = await CloudCreation.WaitAsync(
             _client.CreateAsync(start, CancellationToken.None),
-            created => DeleteQuietlyAsync(created.Id),
+            created => _client.DiscardAsync(created.Id),
             () => SweepAsync(start),
             cancellationToken).ConfigureAwait(false);
         try
@@ -72,7 +72,7 @@ public sealed class PrimeSandbox : ISandbox
         }
         catch
         {
-            await DeleteQuietlyAsync(created.Id).ConfigureAwait(false);
+            await _client.DiscardAsync(created.Id).ConfigureAwait(false);
             throw;
         }
     }
@@ -100,18 +100,6 @@ public sealed class PrimeSandbox : ISandbox
         return deleted;
     }
 
-    private async Task DeleteQuietlyAsync(string id)
-    {
-        try
-        {
-            await _client.DeleteAsync(id, CancellationToken.None).ConfigureAwait(false);
-        }
-        catch (SandboxException)
-        {
-            // What failed before is the error to tell; the sandbox ends when its time runs out.
-        }
-    }
-
     /// <summary>Deletes what a start created without telling so; if that fails too, the sandbox ends when its time runs out.</summary>
     private async Task SweepAsync(string start)
     {
@@ -119,7 +107,7 @@ public sealed class PrimeSandbox : ISandbox
         {
             foreach (var sandbox in await _client.ListAsync(CloudLabels.StartWord(start), CancellationToken.None).ConfigureAwait(false))
             {
-                await _client.DeleteAsync(sandbox.Id, CancellationToken.None).ConfigureAwait(false);
+                await _client.DiscardAsync(sandbox.Id).ConfigureAwait(false);
             }
         }
         catch (SandboxException)

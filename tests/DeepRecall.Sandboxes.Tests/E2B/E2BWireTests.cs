@@ -186,6 +186,25 @@ public sealed class E2BWireTests : IAsyncLifetime
         Assert.Empty(_fixture.Emulator.Sandboxes);
     }
 
+    [Theory]
+    [InlineData("0", 2)]
+    [InlineData(null, 1)]
+    public async Task CreationAnsweredAsUnavailable_IsMadeAgainOnlyWhenTheServiceAsksForIt(string? retryAfter, int requests)
+    {
+        _fixture.Emulator.FailNext(request => request.Path == "/v2/sandboxes" && request.Method == "POST", new Fault(FaultKind.Status) { Status = 503, Message = "later", RetryAfter = retryAfter });
+        var starting = TestRepl.StartAsync(_fixture.CreateSandbox());
+        if (retryAfter is null)
+        {
+            Assert.Equal(SandboxErrorKind.Server, (await Assert.ThrowsAsync<SandboxException>(() => starting)).Kind);
+        }
+        else
+        {
+            await (await starting).DisposeAsync();
+        }
+
+        Assert.Equal(requests, _fixture.Emulator.Requests.Count(request => request.Path == "/v2/sandboxes" && request.Method == "POST"));
+    }
+
     [Fact]
     public async Task CreationThatNobodyWaitsFor_LeavesNoSandbox()
     {
