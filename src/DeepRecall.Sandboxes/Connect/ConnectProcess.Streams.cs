@@ -117,7 +117,7 @@ internal sealed partial class ConnectProcess
                 return false;
             }
 
-            LogReconnect(_host.Logger, _service.Display, failure.Message, failures, _backOff.Attempts);
+            LogReconnect(_host.Logger, _service.Display, _service.Errors.Redact(failure.Message), failures, _backOff.Attempts);
             await Task.Delay(_backOff.WaitAfter(failures - 1), _host.Time, _ending.Token).ConfigureAwait(false);
             return true;
         }
@@ -131,7 +131,7 @@ internal sealed partial class ConnectProcess
     private void Lose(string reason, Exception cause)
     {
         var said = _service.Errors.Redact(reason);
-        _lost ??= new SandboxException($"{char.ToUpperInvariant(said[0])}{said[1..]}. What the REPL held is lost.", cause) { Kind = SandboxErrorKind.Connection };
+        _lost ??= new SandboxException($"{char.ToUpperInvariant(said[0])}{said[1..]}. What the REPL held is lost.", _service.Errors.Safe(cause)) { Kind = SandboxErrorKind.Connection };
         _exited.TrySetResult(new SandboxExit(null, null, said));
     }
 
@@ -174,7 +174,7 @@ internal sealed partial class ConnectProcess
         catch (ConnectException error)
         {
             // No such process, as a rule; the stream of its events tells how it ended.
-            throw new IOException($"The process takes no input: {error.Message}", error);
+            throw new IOException($"The process takes no input: {_service.Errors.Redact(error.Message)}", _service.Errors.Safe(error));
         }
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
@@ -186,7 +186,7 @@ internal sealed partial class ConnectProcess
 
     private async Task OnInputFailedAsync(ConnectException failure)
     {
-        LogInputFailed(_host.Logger, _service.Display, failure.Message);
+        LogInputFailed(_host.Logger, _service.Display, _service.Errors.Redact(failure.Message));
         if (++_inputFailures >= _backOff.Attempts)
         {
             Lose($"the connection to {_service.Display} was lost: {_inputFailures} attempts to send input failed ({failure.Message})", failure);

@@ -21,8 +21,6 @@ internal sealed class E2BClient
         _http = new CloudHttp(host, new CloudErrors("E2B", HintFor, settings.ApiKey)) { BackOff = backOff ?? BackOff.Calls };
     }
 
-    public CloudHttp Http => _http;
-
     /// <summary>Creates a sandbox, by the second version of the API, or the first where there is no second.</summary>
     public async Task<E2BCreated> CreateAsync(string start, CancellationToken cancellationToken)
     {

@@ -30,6 +30,7 @@ internal sealed partial class E2BService : IProcessService
     private readonly E2BCreated _created;
     private readonly CloudHost _host;
     private readonly Uri _envd;
+    private readonly CloudHttp _http;
     private readonly ConnectClient _connect;
     private readonly CancellationTokenSource _deleting = new();
     private readonly Lazy<Task> _delete;
@@ -41,6 +42,7 @@ internal sealed partial class E2BService : IProcessService
         _host = host;
         _envd = AddressOf(settings, created);
         Errors = new CloudErrors("E2B", _ => null, settings.ApiKey, created.EnvdAccessToken);
+        _http = new CloudHttp(host, Errors);
         _connect = new ConnectClient(host.Handler, _envd, (request, _, _) =>
         {
             Authorize(request);
@@ -96,8 +98,8 @@ internal sealed partial class E2BService : IProcessService
 
         try
         {
-            using var response = await _client.Http.SendOnceAsync(request, cancellationToken).ConfigureAwait(false);
-            await _client.Http.ThrowIfRefusedAsync(Action, response, cancellationToken).ConfigureAwait(false);
+            using var response = await _http.SendOnceAsync(request, cancellationToken).ConfigureAwait(false);
+            await _http.ThrowIfRefusedAsync(Action, response, cancellationToken).ConfigureAwait(false);
             var body = await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
             return JsonSerializer.Deserialize(body, E2BJson.Default.IReadOnlyListE2BFile) is [{ Path: { } path }, ..]
                 ? path

@@ -332,7 +332,10 @@ internal sealed class ModalClient
         }
     }
 
-    private sealed record Session(string Token, DateTimeOffset RefreshAt);
+    private sealed record Session(string Token, DateTimeOffset RefreshAt)
+    {
+        public override string ToString() => $"{nameof(Session)} {{ {nameof(RefreshAt)} = {RefreshAt} }}";
+    }
 
     private sealed record Setup(string AppId, string ImageId);
 }
@@ -341,4 +344,8 @@ internal sealed class ModalClient
 /// <param name="SandboxId">Its id.</param>
 /// <param name="TaskId">The id by which its command router knows it.</param>
 /// <param name="Access">The way to that router, as it was at first.</param>
-internal sealed record ModalTask(string SandboxId, string TaskId, CommandRouterAccess Access);
+internal sealed record ModalTask(string SandboxId, string TaskId, CommandRouterAccess Access)
+{
+    /// <summary>Without the token.</summary>
+    public override string ToString() => $"{nameof(ModalTask)} {{ {nameof(SandboxId)} = {SandboxId}, {nameof(TaskId)} = {TaskId} }}";
+}

@@ -27,6 +27,9 @@ internal sealed class PrimeClient
 
     public CloudErrors Errors => _http.Errors;
 
+    /// <summary>The errors of a sandbox's gateway, which knows a token beside the key.</summary>
+    public CloudErrors NewGatewayErrors(PrimeAuth auth) => new(Errors.Service, _ => null, _settings.ApiKey, auth.Token);
+
     /// <summary>Asks for a sandbox; it runs later.</summary>
     public async Task<PrimeInfo> CreateAsync(string start, CancellationToken cancellationToken)
     {

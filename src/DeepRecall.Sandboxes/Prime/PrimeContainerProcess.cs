@@ -291,7 +291,8 @@ internal sealed partial class PrimeContainerProcess : ISandboxProcess
     /// <summary>Gives the process up: everybody who waits for it is told why.</summary>
     private void Lose(string reason, Exception cause)
     {
-        _lost ??= new SandboxException($"{char.ToUpperInvariant(reason[0])}{reason[1..]}. What the REPL held is lost.", cause) { Kind = SandboxErrorKind.Connection };
+        reason = _gateway.Errors.Redact(reason);
+        _lost ??= new SandboxException($"{char.ToUpperInvariant(reason[0])}{reason[1..]}. What the REPL held is lost.", _gateway.Errors.Safe(cause)) { Kind = SandboxErrorKind.Connection };
         _exited.TrySetResult(new SandboxExit(null, null, reason));
     }
 

@@ -31,7 +31,7 @@ internal sealed class PrimeGateway
         _auth = auth;
         _client = client;
         _host = host;
-        _http = new CloudHttp(host, new CloudErrors("Prime Intellect", _ => null)) { BackOff = calls, AttemptTimeout = TimeSpan.FromMinutes(6), RefusesBeforeItActs = false };
+        _http = new CloudHttp(host, client.NewGatewayErrors(auth)) { BackOff = calls, AttemptTimeout = TimeSpan.FromMinutes(6), RefusesBeforeItActs = false };
         _delete = new Lazy<Task>(() => client.DiscardAsync(id));
     }
 
@@ -39,7 +39,7 @@ internal sealed class PrimeGateway
 
     public string Display => $"the Prime sandbox {Id}";
 
-    public CloudErrors Errors => _client.Errors;
+    public CloudErrors Errors => _http.Errors;
 
     /// <summary>Where the sandbox is reached; tokens change, this does not.</summary>
     public Uri Address => new($"{_auth.GatewayUrl.TrimEnd('/')}/{_auth.UserNs}/{_auth.JobId}/");
@@ -182,7 +182,9 @@ internal sealed class PrimeGateway
         {
             if (ReferenceEquals(_auth, refused))
             {
-                Volatile.Write(ref _auth, await _client.OpenGatewayAsync(Id, cancellationToken).ConfigureAwait(false));
+                var renewed = await _client.OpenGatewayAsync(Id, cancellationToken).ConfigureAwait(false);
+                Errors.AddSecret(renewed.Token);
+                Volatile.Write(ref _auth, renewed);
             }
 
             return _auth;

@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using DeepRecall.Repl;
 using DeepRecall.Sandboxes.Cloud;
 using DeepRecall.Sandboxes.E2B;
+using DeepRecall.Sandboxes.Tests.Cloud;
 using DeepRecall.Sandboxing;
 using DeepRecall.Testing.Emulators;
 using Microsoft.Extensions.Time.Testing;
@@ -227,6 +228,19 @@ public sealed class E2BWireTests : IAsyncLifetime
         var error = await Assert.ThrowsAsync<SandboxException>(() => TestRepl.StartAsync(_fixture.CreateSandbox()));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
         Assert.Equal(1, _fixture.Emulator.Created);
+        Assert.Empty(_fixture.Emulator.Sandboxes);
+    }
+
+    [Theory]
+    [InlineData("/files")]
+    [InlineData("/process.Process/Start")]
+    public async Task ErrorsThatRepeatTheToken_AreToldWithoutIt(string path)
+    {
+        using var handler = new EchoingHandler(path);
+        var error = await Assert.ThrowsAsync<SandboxException>(() => TestRepl.StartAsync(_fixture.CreateSandbox(handler: handler)));
+        Assert.NotEmpty(handler.Secrets);
+        Assert.Contains("[redacted]", error.Message, StringComparison.Ordinal);
+        Assert.All(handler.Secrets, secret => Assert.DoesNotContain(secret, error.ToString(), StringComparison.Ordinal));
         Assert.Empty(_fixture.Emulator.Sandboxes);
     }
 
