@@ -65,7 +65,9 @@ public sealed class PrimeSandbox : ISandbox
             var auth = await _client.OpenGatewayAsync(created.Id, cancellationToken).ConfigureAwait(false);
             var gateway = new PrimeGateway(created.Id, auth, _client, _host, _calls);
             var worker = await gateway.UploadAsync(CloudWorker.FileName, Encoding.UTF8.GetBytes(request.WorkerSource), cancellationToken).ConfigureAwait(false);
-            var command = CloudWorker.CommandLine(worker[..worker.LastIndexOf('/')], request.Nonce);
+
+            // A directory of its own, because where commands start there are files of the image and of this library.
+            var command = $"cd \"$(mktemp -d)\" && {CloudWorker.CommandLine(worker[..worker.LastIndexOf('/')], request.Nonce)}";
             return _settings.Container
                 ? await PrimeContainerProcess.StartAsync(gateway, command, worker[..worker.LastIndexOf('/')], _host, _reconnects, cancellationToken).ConfigureAwait(false)
                 : await ConnectProcess.StartAsync(new PrimeService(gateway, _host), new ProcessCommand("/bin/sh", ["-c", command], Id: start, Stdin: true), _host, _reconnects, cancellationToken).ConfigureAwait(false);
