@@ -58,8 +58,8 @@ internal sealed class ModalProcess : ISandboxProcess
         try
         {
             await process.Input.WriteAsync(Encoding.UTF8.GetBytes(request.WorkerSource), cancellationToken).ConfigureAwait(false);
-            process._place = await WorkerBootstrap.ReadPlaceAsync(process.Output, request.Nonce, cancellationToken).ConfigureAwait(false)
-                ?? throw client.Errors.Failed(SandboxErrorKind.NotFound, "start Python", $"{await process._exited.Task.WaitAsync(cancellationToken).ConfigureAwait(false)}; the image needs python3, 3.9 or newer");
+            await process.ReadPlaceAsync(request.Nonce, cancellationToken).ConfigureAwait(false); // Python has started
+            process._place = await process.ReadPlaceAsync(request.Nonce, cancellationToken).ConfigureAwait(false); // and the worker is there
             return process;
         }
         catch
@@ -147,6 +147,10 @@ internal sealed class ModalProcess : ISandboxProcess
         await Input.DisposeAsync().ConfigureAwait(false);
         _router.Dispose();
     }
+
+    private async Task<WorkerPlace> ReadPlaceAsync(string nonce, CancellationToken cancellationToken) =>
+        await WorkerBootstrap.ReadPlaceAsync(Output, nonce, cancellationToken).ConfigureAwait(false)
+            ?? throw _client.Errors.Failed(SandboxErrorKind.NotFound, "start Python", $"{await _exited.Task.WaitAsync(cancellationToken).ConfigureAwait(false)}; the image needs python3, 3.9 or newer");
 
     private void Fail(Exception error)
     {
