@@ -61,13 +61,13 @@ public abstract partial class ReplBehaviours
         await using var repl = await StartAsync(
             async (_, token) =>
             {
-                await Task.Delay(TimeSpan.FromSeconds(2.5), token);
+                await Task.Delay(TimeSpan.FromSeconds(2.5) * Slowness, token);
                 return HostReply.Text("late");
             },
-            cellTimeout: TimeSpan.FromSeconds(1));
+            cellTimeout: TimeSpan.FromSeconds(1) * Slowness);
         var result = await repl.RunAsync("print(llm_query('x'))");
         Assert.Equal((CellStatus.Ok, "late\n"), (result.Status, result.Output));
-        Assert.InRange(result.Waited, TimeSpan.FromSeconds(2.4), result.Duration);
+        Assert.InRange(result.Waited, TimeSpan.FromSeconds(2.4) * Slowness, result.Duration);
     }
 
     [Fact]

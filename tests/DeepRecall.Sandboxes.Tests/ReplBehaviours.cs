@@ -12,6 +12,9 @@ public abstract partial class ReplBehaviours
     /// <summary>Makes the environment with its default options.</summary>
     protected abstract ISandbox CreateSandbox();
 
+    /// <summary>How many times longer than elsewhere a message of this environment may be on its way; what is about time, or about many messages, goes by it.</summary>
+    protected virtual int Slowness => 1;
+
     private protected Task<TestRepl> StartAsync(params AIContent[] contexts) => TestRepl.StartAsync(CreateSandbox(), contexts);
 
     private Task<TestRepl> StartAsync(ReplSettings settings, params AIContent[] contexts) =>

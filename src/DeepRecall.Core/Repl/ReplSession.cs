@@ -281,7 +281,7 @@ internal sealed class ReplSession : IAsyncDisposable
     {
         // The answers to the cell's calls come first, so that a cell that waits for one is free to be interrupted.
         cell.CancelCalls();
-        await worker.InterruptAsync(cancellationToken).ConfigureAwait(false);
+        await worker.InterruptAsync(_settings.InterruptLimit, cancellationToken).ConfigureAwait(false);
         try
         {
             return await execution.WaitAsync(grace, _time, cancellationToken).ConfigureAwait(false);

@@ -14,6 +14,9 @@ internal sealed record ReplSettings
 
     public required TimeSpan InterruptGrace { get; init; }
 
+    /// <summary>How long an environment has to send an interrupt; one that takes longer counts as sent, and a cell that goes on is killed.</summary>
+    public TimeSpan InterruptLimit { get; init; } = TimeSpan.FromSeconds(20);
+
     /// <summary>How long a cell has to stop when the request's time is over, if that is less than <see cref="InterruptGrace"/>.</summary>
     public TimeSpan StopGrace { get; init; } = TimeSpan.MaxValue;
 

@@ -116,11 +116,21 @@ internal sealed class ReplWorker : IRpcHandler, IAsyncDisposable
         }
     }
 
-    public async Task InterruptAsync(CancellationToken cancellationToken)
+    /// <summary>Interrupts the cell; one whose interrupt is not sent within the limit is as one that does not heed it.</summary>
+    public async Task InterruptAsync(TimeSpan limit, CancellationToken cancellationToken)
     {
-        if (!await _process.InterruptAsync(cancellationToken).ConfigureAwait(false))
+        using var sending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        sending.CancelAfter(limit);
+        try
         {
-            await _peer.NotifyAsync("interrupt", cancellationToken).ConfigureAwait(false);
+            if (!await _process.InterruptAsync(sending.Token).WaitAsync(sending.Token).ConfigureAwait(false))
+            {
+                await _peer.NotifyAsync("interrupt", sending.Token).WaitAsync(sending.Token).ConfigureAwait(false);
+            }
+        }
+        catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
+        {
+            // The cell is killed when its grace is over.
         }
     }
 

@@ -22,7 +22,7 @@ internal static class CloudCreation
         }
         catch (SandboxException error) when (IsUncertain(error))
         {
-            await sweep().ConfigureAwait(false);
+            await sweep().WaitAsync(cancellationToken).ConfigureAwait(false);
             throw;
         }
     }

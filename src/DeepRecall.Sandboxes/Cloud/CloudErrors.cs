@@ -1,3 +1,4 @@
+using System.Collections.Concurrent;
 using System.Net;
 using System.Text.Json;
 using DeepRecall.Sandboxing;
@@ -12,7 +13,18 @@ internal sealed class CloudErrors(string service, Func<SandboxErrorKind, string?
 {
     private const int MaxMessage = 500;
 
+    private readonly ConcurrentQueue<string> _secrets = new(secrets.OfType<string>().Where(secret => secret.Length > 0));
+
     public string Service => service;
+
+    /// <summary>Adds what must never be repeated either, as a token that was renewed.</summary>
+    public void AddSecret(string secret)
+    {
+        if (secret.Length > 0)
+        {
+            _secrets.Enqueue(secret);
+        }
+    }
 
     /// <summary>An error that the service told.</summary>
     /// <param name="action">What was tried, as in "create a sandbox".</param>
@@ -31,18 +43,25 @@ internal sealed class CloudErrors(string service, Func<SandboxErrorKind, string?
     {
         var text = Redact(reason);
         var advice = hint(kind) is { } words ? $" {words}" : string.Empty;
-        return new SandboxException($"{service} could not {action}: {text}{(text.EndsWith('.') ? string.Empty : ".")}{more}{advice}", cause) { Kind = kind };
+        return new SandboxException($"{service} could not {action}: {text}{(text.EndsWith('.') ? string.Empty : ".")}{more}{advice}", Safe(cause)) { Kind = kind };
     }
 
     /// <summary>Takes the secrets out of a text.</summary>
     public string Redact(string text)
     {
-        foreach (var secret in secrets)
+        foreach (var secret in _secrets)
         {
-            text = string.IsNullOrEmpty(secret) ? text : text.Replace(secret, "[redacted]", StringComparison.Ordinal);
+            text = text.Replace(secret, "[redacted]", StringComparison.Ordinal);
         }
 
         return text;
+    }
+
+    /// <summary>An exception as the cause of another one; none when it would tell a secret.</summary>
+    public Exception? Safe(Exception? cause)
+    {
+        var text = cause?.ToString() ?? string.Empty;
+        return _secrets.Any(secret => text.Contains(secret, StringComparison.Ordinal)) ? null : cause;
     }
 
     /// <summary>The kind of an error with a status, and of one that hides behind another status, as its text shows.</summary>

@@ -20,6 +20,12 @@ internal sealed class CloudHttp(CloudHost host, CloudErrors errors)
     /// <summary>How long one attempt may take.</summary>
     public TimeSpan AttemptTimeout { get; init; } = TimeSpan.FromSeconds(100);
 
+    /// <summary>
+    /// Whether a 503 that says when to come again was told before anything was done. Not where a proxy stands between the service and a
+    /// program that may have run.
+    /// </summary>
+    public bool RefusesBeforeItActs { get; init; } = true;
+
     /// <summary>Sends a request, again after errors that may pass, and returns the answer, whose body has been read.</summary>
     /// <param name="action">What is tried, as in "create a sandbox"; it stands in the exception.</param>
     /// <param name="make">Makes the request, anew for each attempt.</param>
@@ -27,12 +33,30 @@ internal sealed class CloudHttp(CloudHost host, CloudErrors errors)
     /// <param name="cancellationToken">Ends the call.</param>
     /// <param name="accepted">Error statuses that are answers here.</param>
     /// <exception cref="SandboxException">The service refused, failed, or was not reached.</exception>
-    public async Task<HttpResponseMessage> SendAsync(
+    public Task<HttpResponseMessage> SendAsync(
         string action,
         Func<HttpRequestMessage> make,
         bool repeatable,
         CancellationToken cancellationToken,
-        params IReadOnlyCollection<HttpStatusCode> accepted)
+        params IReadOnlyCollection<HttpStatusCode> accepted) =>
+        SendAsync(action, make, repeatable, AttemptTimeout, accepted, cancellationToken);
+
+    /// <summary>Deletes what a request names.</summary>
+    /// <returns>Whether it was there.</returns>
+    /// <exception cref="SandboxException">The service refused, failed, or was not reached.</exception>
+    public async Task<bool> DeleteAsync(string action, Func<HttpRequestMessage> make, CancellationToken cancellationToken)
+    {
+        using var response = await SendAsync(action, make, repeatable: true, CloudDeletion.Attempt, [HttpStatusCode.NotFound], cancellationToken).ConfigureAwait(false);
+        return response.IsSuccessStatusCode;
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(
+        string action,
+        Func<HttpRequestMessage> make,
+        bool repeatable,
+        TimeSpan timeout,
+        IReadOnlyCollection<HttpStatusCode> accepted,
+        CancellationToken cancellationToken)
     {
         for (var attempt = 0; ; attempt++)
         {
@@ -40,7 +64,7 @@ internal sealed class CloudHttp(CloudHost host, CloudErrors errors)
             TimeSpan? asked = null;
             try
             {
-                var response = await AttemptAsync(make, cancellationToken).ConfigureAwait(false);
+                var response = await AttemptAsync(make, timeout, cancellationToken).ConfigureAwait(false);
                 if (response.IsSuccessStatusCode || accepted.Contains(response.StatusCode))
                 {
                     return response;
@@ -51,7 +75,7 @@ internal sealed class CloudHttp(CloudHost host, CloudErrors errors)
                     var body = await response.Content.ReadAsStringAsync(cancellationToken).ConfigureAwait(false);
                     asked = RetryAfter(response);
                     var error = errors.Refused(action, response.StatusCode, body, asked);
-                    if (last || asked > LongestWait || !MayPass(response.StatusCode, error.Kind, repeatable))
+                    if (last || asked > LongestWait || !MayPass(response.StatusCode, error.Kind, repeatable, RefusesBeforeItActs && asked is not null))
                     {
                         throw error;
                     }
@@ -68,7 +92,7 @@ internal sealed class CloudHttp(CloudHost host, CloudErrors errors)
             {
                 if (last || !repeatable)
                 {
-                    throw errors.Failed(SandboxErrorKind.Timeout, action, $"no answer within {AttemptTimeout.TotalSeconds:0} seconds", error);
+                    throw errors.Failed(SandboxErrorKind.Timeout, action, $"no answer within {timeout.TotalSeconds:0} seconds", error);
                 }
             }
 
@@ -94,10 +118,10 @@ internal sealed class CloudHttp(CloudHost host, CloudErrors errors)
     public static bool NeverSent(HttpRequestException error) =>
         error.HttpRequestError is HttpRequestError.ConnectionError or HttpRequestError.NameResolutionError or HttpRequestError.SecureConnectionError or HttpRequestError.ProxyTunnelError;
 
-    private async Task<HttpResponseMessage> AttemptAsync(Func<HttpRequestMessage> make, CancellationToken cancellationToken)
+    private async Task<HttpResponseMessage> AttemptAsync(Func<HttpRequestMessage> make, TimeSpan timeout, CancellationToken cancellationToken)
     {
         using var request = make();
-        using var limit = new CancellationTokenSource(AttemptTimeout, host.Time);
+        using var limit = new CancellationTokenSource(timeout, host.Time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, limit.Token);
         try
         {
@@ -109,10 +133,10 @@ internal sealed class CloudHttp(CloudHost host, CloudErrors errors)
         }
     }
 
-    private static bool MayPass(HttpStatusCode status, SandboxErrorKind kind, bool repeatable) => status switch
+    private static bool MayPass(HttpStatusCode status, SandboxErrorKind kind, bool repeatable, bool refused) => status switch
     {
         HttpStatusCode.TooManyRequests => kind == SandboxErrorKind.RateLimit,
-        HttpStatusCode.ServiceUnavailable => true,
+        HttpStatusCode.ServiceUnavailable => repeatable || refused,
         HttpStatusCode.RequestTimeout or HttpStatusCode.InternalServerError or HttpStatusCode.BadGateway or HttpStatusCode.GatewayTimeout => repeatable,
         _ => false,
     };

@@ -48,7 +48,7 @@ internal sealed partial class ConnectProcess
                 switch (happened.Kind)
                 {
                     case ProcessEventKind.Started:
-                        await OnAttachedAsync(happened.Pid, stop.Token).ConfigureAwait(false);
+                        await OnAttachedAsync(happened.Pid, again, stop.Token).ConfigureAwait(false);
                         break;
                     case ProcessEventKind.Output:
                         await _output.Writer.WriteAsync(happened.Data, _ending.Token).ConfigureAwait(false);
@@ -77,11 +77,10 @@ internal sealed partial class ConnectProcess
         }
     }
 
-    private async Task OnAttachedAsync(uint pid, CancellationToken cancellationToken)
+    private async Task OnAttachedAsync(uint pid, bool again, CancellationToken cancellationToken)
     {
-        var first = _started.TrySetResult();
-        _pid = pid;
-        if (!first)
+        _pid = pid; // before those who wait for the start go on, and send
+        if (!_started.TrySetResult() || again)
         {
             _output.Writer.Write("\n"u8);
             await _output.Writer.FlushAsync(cancellationToken).ConfigureAwait(false);
@@ -118,7 +117,7 @@ internal sealed partial class ConnectProcess
                 return false;
             }
 
-            LogReconnect(_host.Logger, _service.Display, failure.Message, failures, _backOff.Attempts);
+            LogReconnect(_host.Logger, _service.Display, _service.Errors.Redact(failure.Message), failures, _backOff.Attempts);
             await Task.Delay(_backOff.WaitAfter(failures - 1), _host.Time, _ending.Token).ConfigureAwait(false);
             return true;
         }
@@ -132,7 +131,7 @@ internal sealed partial class ConnectProcess
     private void Lose(string reason, Exception cause)
     {
         var said = _service.Errors.Redact(reason);
-        _lost ??= new SandboxException($"{char.ToUpperInvariant(said[0])}{said[1..]}. What the REPL held is lost.", cause) { Kind = SandboxErrorKind.Connection };
+        _lost ??= new SandboxException($"{char.ToUpperInvariant(said[0])}{said[1..]}. What the REPL held is lost.", _service.Errors.Safe(cause)) { Kind = SandboxErrorKind.Connection };
         _exited.TrySetResult(new SandboxExit(null, null, said));
     }
 
@@ -175,7 +174,7 @@ internal sealed partial class ConnectProcess
         catch (ConnectException error)
         {
             // No such process, as a rule; the stream of its events tells how it ended.
-            throw new IOException($"The process takes no input: {error.Message}", error);
+            throw new IOException($"The process takes no input: {_service.Errors.Redact(error.Message)}", _service.Errors.Safe(error));
         }
         catch (OperationCanceledException error) when (!cancellationToken.IsCancellationRequested)
         {
@@ -187,7 +186,7 @@ internal sealed partial class ConnectProcess
 
     private async Task OnInputFailedAsync(ConnectException failure)
     {
-        LogInputFailed(_host.Logger, _service.Display, failure.Message);
+        LogInputFailed(_host.Logger, _service.Display, _service.Errors.Redact(failure.Message));
         if (++_inputFailures >= _backOff.Attempts)
         {
             Lose($"the connection to {_service.Display} was lost: {_inputFailures} attempts to send input failed ({failure.Message})", failure);

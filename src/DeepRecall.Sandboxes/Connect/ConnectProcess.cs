@@ -109,7 +109,7 @@ internal sealed partial class ConnectProcess : ISandboxProcess
             }
             catch (ConnectException error)
             {
-                LogInterruptFailed(_host.Logger, _service.Display, error.Message);
+                LogInterruptFailed(_host.Logger, _service.Display, _service.Errors.Redact(error.Message));
             }
             catch (OperationCanceledException) when (!cancellationToken.IsCancellationRequested)
             {

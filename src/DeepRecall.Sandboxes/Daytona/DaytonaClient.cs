@@ -11,7 +11,6 @@ namespace DeepRecall.Sandboxes.Daytona;
 /// <summary>Daytona's control API: makes sandboxes and deletes them.</summary>
 internal sealed class DaytonaClient
 {
-    private static readonly TimeSpan DiscardTimeout = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan FirstPoll = TimeSpan.FromMilliseconds(100);
     private static readonly TimeSpan LongestPoll = TimeSpan.FromSeconds(1);
     private static readonly TimeSpan QuickPolling = TimeSpan.FromSeconds(5);
@@ -48,46 +47,31 @@ internal sealed class DaytonaClient
     }
 
     /// <summary>Deletes a sandbox; one that is gone is no error.</summary>
-    public async Task DeleteAsync(string id, CancellationToken cancellationToken)
-    {
-        using var response = await Http.SendAsync(
-            $"delete the sandbox {id}",
-            () => Request(HttpMethod.Delete, new Uri(_settings.ApiUrl, $"sandbox/{Uri.EscapeDataString(id)}")),
-            repeatable: true,
-            cancellationToken,
-            HttpStatusCode.NotFound).ConfigureAwait(false);
-    }
+    public Task DeleteAsync(string id, CancellationToken cancellationToken) =>
+        Http.DeleteAsync($"delete the sandbox {id}", () => Request(HttpMethod.Delete, new Uri(_settings.ApiUrl, $"sandbox/{Uri.EscapeDataString(id)}")), cancellationToken);
 
-    /// <summary>Deletes a sandbox that nobody wants any more. When Daytona cannot be reached, it is stopped by its own time limit.</summary>
-    public async Task DiscardAsync(string id)
-    {
-        using var timeout = new CancellationTokenSource(DiscardTimeout, Host.Time);
-        try
-        {
-            await DeleteAsync(id, timeout.Token).ConfigureAwait(false);
-        }
-        catch (Exception error) when (error is SandboxException or OperationCanceledException)
-        {
-            CloudLog.NotDeleted(Host.Logger, "daytona", id, error.Message);
-        }
-    }
+    /// <summary>Deletes a sandbox that nobody wants any more. Never throws: when Daytona cannot be reached, it is stopped by its own time limit.</summary>
+    public Task DiscardAsync(string id) => CloudDeletion.DiscardAsync(token => DeleteAsync(id, token), Host, "daytona", id);
 
     /// <summary>The sandboxes that have a label, and when they were made.</summary>
     public async Task<IReadOnlyList<(string Id, DateTimeOffset Created)>> ListAsync(string label, string value, CancellationToken cancellationToken)
     {
         var labels = new Dictionary<string, string>(StringComparer.Ordinal) { [label] = value };
         var query = $"sandbox?limit=100&labels={Uri.EscapeDataString(JsonSerializer.Serialize(labels, DaytonaJson.Default.Labels))}";
-        List<(string Id, DateTimeOffset Created)> found = [];
+        var listing = new Listing<SandboxDto>(sandbox => sandbox.Id);
         string? cursor = null;
         do
         {
             var uri = new Uri(_settings.ApiUrl, cursor is null ? query : $"{query}&cursor={Uri.EscapeDataString(cursor)}");
             var page = await CallAsync("list the sandboxes", () => Request(HttpMethod.Get, uri), true, DaytonaJson.Default.SandboxPage, cancellationToken).ConfigureAwait(false);
-            found.AddRange((page.Items ?? []).Select(sandbox => (sandbox.Id, sandbox.CreatedAt ?? DateTimeOffset.MaxValue)));
-            cursor = string.IsNullOrEmpty(page.NextCursor) ? null : page.NextCursor;
+            cursor = listing.Add(page.Items ?? []) && page.NextCursor is { Length: > 0 } next ? next : null;
         }
         while (cursor is not null);
-        return found;
+
+        // Nothing is deleted on the word of a filter alone.
+        return [.. listing.Found
+            .Where(sandbox => sandbox.Labels?.GetValueOrDefault(label) == value)
+            .Select(sandbox => (sandbox.Id, sandbox.CreatedAt ?? DateTimeOffset.MaxValue))];
     }
 
     /// <summary>A request of either API, with the key.</summary>

@@ -127,14 +127,9 @@ internal sealed class DaytonaProcess : ISandboxProcess
 
     public async Task KillAsync(CancellationToken cancellationToken)
     {
-        try
-        {
-            await _client.DeleteAsync(_machine.Id, cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _terminal.Stop(new SandboxExit(null, KillSignal));
-        }
+        // Whoever waits for the process is free at once, also when Daytona does not answer.
+        _terminal.Stop(new SandboxExit(null, KillSignal));
+        await _client.DiscardAsync(_machine.Id).WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
@@ -144,8 +139,9 @@ internal sealed class DaytonaProcess : ISandboxProcess
             return;
         }
 
-        await _client.DiscardAsync(_machine.Id).ConfigureAwait(false);
+        var discarding = _client.DiscardAsync(_machine.Id);
         await _terminal.DisposeAsync().ConfigureAwait(false);
+        await discarding.ConfigureAwait(false);
     }
 
     private DaytonaTerminal NewTerminal() => new(_client, _machine, () => _resumed.Raise());

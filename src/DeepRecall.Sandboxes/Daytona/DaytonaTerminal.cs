@@ -25,7 +25,7 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
     private const string ExitControl = "X-Daytona-Pty-Exit-Control";
 
     private static readonly TimeSpan ConnectTimeout = TimeSpan.FromSeconds(15);
-    private static readonly TimeSpan StableAfter = TimeSpan.FromSeconds(10);
+    private static readonly TimeSpan StableAfter = TimeSpan.FromSeconds(5);
 
     private readonly DaytonaClient _client;
     private readonly DaytonaMachine _machine;
@@ -164,13 +164,14 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
             var connected = _client.Host.Time.GetTimestamp();
             using (socket)
             {
-                var (received, exit) = await ReceiveFromAsync(socket, resumed: failures > 0).ConfigureAwait(false);
+                var exit = await ReceiveFromAsync(socket, resumed: failures > 0).ConfigureAwait(false);
                 if (exit is not null)
                 {
                     return exit;
                 }
 
-                failures = received || _client.Host.Time.GetElapsedTime(connected) > StableAfter ? 1 : failures + 1;
+                // A connection that brings a little and breaks again is no good one: the waits go on growing.
+                failures = _client.Host.Time.GetElapsedTime(connected) > StableAfter ? 1 : failures + 1;
             }
 
             if (!_relayed || failures > BackOff.Reconnects.Attempts)
@@ -190,9 +191,9 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
     }
 
     /// <summary>Receives from one connection until it breaks, or the program has ended.</summary>
-    private async Task<(bool Received, SandboxExit? Exit)> ReceiveFromAsync(ClientWebSocket socket, bool resumed)
+    /// <returns>How the program ended, or <see langword="null"/> when the connection broke.</returns>
+    private async Task<SandboxExit?> ReceiveFromAsync(ClientWebSocket socket, bool resumed)
     {
-        var received = false;
         var unacknowledged = 0;
         var control = new MemoryStream();
         while (true)
@@ -204,7 +205,6 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
                 result = await socket.ReceiveAsync(buffer, _stopped).ConfigureAwait(false);
                 if (result.MessageType == WebSocketMessageType.Binary)
                 {
-                    received = true;
                     _pipe.Writer.Advance(result.Count);
                     await _pipe.Writer.FlushAsync(_stopped).ConfigureAwait(false);
                     unacknowledged += result.Count;
@@ -225,12 +225,12 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
             catch (Exception error) when (error is WebSocketException or IOException or ObjectDisposedException or InvalidOperationException or OperationCanceledException)
             {
                 _stopped.ThrowIfCancellationRequested();
-                return (received, null);
+                return null;
             }
 
             if (result.MessageType == WebSocketMessageType.Close)
             {
-                return (received, ExitOf(Parse(socket.CloseStatusDescription)));
+                return ExitOf(Parse(socket.CloseStatusDescription));
             }
 
             if (result.EndOfMessage)
@@ -244,9 +244,9 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
                         _resumed();
                         break;
                     case "exited":
-                        return (received, ExitOf(message) ?? new SandboxExit(null));
+                        return ExitOf(message) ?? new SandboxExit(null);
                     case "error":
-                        return (received, new SandboxExit(null, null, _client.Errors.Redact($"the sandbox says: {message.Error ?? "there is no such terminal any more"}")));
+                        return new SandboxExit(null, null, _client.Errors.Redact($"the sandbox says: {message.Error ?? "there is no such terminal any more"}"));
                 }
             }
         }

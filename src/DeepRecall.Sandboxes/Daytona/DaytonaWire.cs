@@ -34,7 +34,7 @@ internal sealed record CreateSandbox
 
 internal sealed record BuildInfo(string DockerfileContent);
 
-internal sealed record SandboxDto(string Id, string? Name, string? State, string? ErrorReason, string? ToolboxProxyUrl, DateTimeOffset? CreatedAt);
+internal sealed record SandboxDto(string Id, string? Name, string? State, string? ErrorReason, string? ToolboxProxyUrl, DateTimeOffset? CreatedAt, IReadOnlyDictionary<string, string>? Labels = null);
 
 internal sealed record SandboxPage(IReadOnlyList<SandboxDto>? Items, string? NextCursor);
 

@@ -11,15 +11,15 @@ namespace DeepRecall.Sandboxes.E2B;
 internal sealed class E2BClient
 {
     private readonly E2BSettings _settings;
+    private readonly CloudHost _host;
     private readonly CloudHttp _http;
 
     public E2BClient(E2BSettings settings, CloudHost host, BackOff? backOff = null)
     {
         _settings = settings;
+        _host = host;
         _http = new CloudHttp(host, new CloudErrors("E2B", HintFor, settings.ApiKey)) { BackOff = backOff ?? BackOff.Calls };
     }
-
-    public CloudHttp Http => _http;
 
     /// <summary>Creates a sandbox, by the second version of the API, or the first where there is no second.</summary>
     public async Task<E2BCreated> CreateAsync(string start, CancellationToken cancellationToken)
@@ -58,7 +58,7 @@ internal sealed class E2BClient
     /// <summary>Lists the sandboxes whose metadata has a value.</summary>
     public async Task<IReadOnlyList<E2BListed>> ListAsync(string key, string value, CancellationToken cancellationToken)
     {
-        List<E2BListed> found = [];
+        var listing = new Listing<E2BListed>(sandbox => sandbox.SandboxId);
         string? next = null;
         do
         {
@@ -68,12 +68,12 @@ internal sealed class E2BClient
             using var response = await _http.SendAsync("list sandboxes", () => Request(HttpMethod.Get, path), repeatable: true, cancellationToken).ConfigureAwait(false);
             var page = await ReadAsync(response, "list sandboxes", E2BJson.Default.IReadOnlyListE2BListed, cancellationToken).ConfigureAwait(false);
 
-            // Nothing is deleted on the word of a filter alone.
-            found.AddRange(page.Where(sandbox => sandbox.Metadata?.GetValueOrDefault(key) == value));
-            next = response.Headers.TryGetValues("x-next-token", out var tokens) ? CloudOptions.Blank(tokens.FirstOrDefault()) : null;
+            next = listing.Add(page) && response.Headers.TryGetValues("x-next-token", out var tokens) ? CloudOptions.Blank(tokens.FirstOrDefault()) : null;
         }
         while (next is not null);
-        return found;
+
+        // Nothing is deleted on the word of a filter alone.
+        return [.. listing.Found.Where(sandbox => sandbox.Metadata?.GetValueOrDefault(key) == value)];
     }
 
     public async Task ExtendAsync(string sandboxId, CancellationToken cancellationToken)
@@ -100,16 +100,12 @@ internal sealed class E2BClient
 
     /// <summary>Deletes a sandbox.</summary>
     /// <returns>Whether it was there.</returns>
-    public async Task<bool> DeleteAsync(string sandboxId, CancellationToken cancellationToken)
-    {
-        using var response = await _http.SendAsync(
-            "delete a sandbox",
-            () => Request(HttpMethod.Delete, $"/sandboxes/{sandboxId}"),
-            repeatable: true,
-            cancellationToken,
-            HttpStatusCode.NotFound).ConfigureAwait(false);
-        return response.IsSuccessStatusCode;
-    }
+    public Task<bool> DeleteAsync(string sandboxId, CancellationToken cancellationToken) =>
+        _http.DeleteAsync("delete a sandbox", () => Request(HttpMethod.Delete, $"/sandboxes/{sandboxId}"), cancellationToken);
+
+    /// <summary>Deletes a sandbox that nobody wants any more. Never throws: when E2B cannot be reached, it ends when its time runs out.</summary>
+    public Task DiscardAsync(string sandboxId) =>
+        CloudDeletion.DiscardAsync(token => DeleteAsync(sandboxId, token), _host, "e2b", sandboxId);
 
     private static string? HintFor(SandboxErrorKind kind) => kind switch
     {

@@ -54,12 +54,13 @@ public sealed class E2BSandbox : ISandbox
         var start = CloudLabels.NewStart();
         var created = await CloudCreation.WaitAsync(
             _client.CreateAsync(start, CancellationToken.None),
-            created => new E2BService(_settings, _client, created, _host).DeleteAsync(),
+            created => _client.DiscardAsync(created.SandboxId),
             () => SweepAsync(start),
             cancellationToken).ConfigureAwait(false);
-        var service = new E2BService(_settings, _client, created, _host);
+        E2BService? service = null;
         try
         {
+            service = new E2BService(_settings, _client, created, _host);
             var worker = await service.UploadAsync(
                 CloudWorker.FileName,
                 async (stream, token) => await stream.WriteAsync(Encoding.UTF8.GetBytes(request.WorkerSource), token).ConfigureAwait(false),
@@ -72,7 +73,7 @@ public sealed class E2BSandbox : ISandbox
         }
         catch
         {
-            await service.DeleteAsync().ConfigureAwait(false);
+            await (service?.DeleteAsync() ?? _client.DiscardAsync(created.SandboxId)).ConfigureAwait(false);
             throw;
         }
     }
@@ -107,7 +108,7 @@ public sealed class E2BSandbox : ISandbox
         {
             foreach (var sandbox in await _client.ListAsync(CloudLabels.StartKey, start, CancellationToken.None).ConfigureAwait(false))
             {
-                await _client.DeleteAsync(sandbox.SandboxId, CancellationToken.None).ConfigureAwait(false);
+                await _client.DiscardAsync(sandbox.SandboxId).ConfigureAwait(false);
             }
         }
         catch (SandboxException)

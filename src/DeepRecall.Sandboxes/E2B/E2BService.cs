@@ -17,7 +17,6 @@ internal sealed partial class E2BService : IProcessService
     private const string Directory = "deeprecall";
     private const string EnvdPort = "49983";
     private static readonly Version OctetStreamUploads = new(0, 5, 7);
-    private static readonly TimeSpan DeleteLimit = TimeSpan.FromSeconds(20);
     private static readonly string[] RoutedDomains = ["e2b.app", "e2b.dev", "e2b.pro", "e2b-staging.dev"];
 
     // The server tells that it lives when the process says nothing for so many seconds.
@@ -31,6 +30,7 @@ internal sealed partial class E2BService : IProcessService
     private readonly E2BCreated _created;
     private readonly CloudHost _host;
     private readonly Uri _envd;
+    private readonly CloudHttp _http;
     private readonly ConnectClient _connect;
     private readonly CancellationTokenSource _deleting = new();
     private readonly Lazy<Task> _delete;
@@ -42,6 +42,7 @@ internal sealed partial class E2BService : IProcessService
         _host = host;
         _envd = AddressOf(settings, created);
         Errors = new CloudErrors("E2B", _ => null, settings.ApiKey, created.EnvdAccessToken);
+        _http = new CloudHttp(host, Errors);
         _connect = new ConnectClient(host.Handler, _envd, (request, _, _) =>
         {
             Authorize(request);
@@ -60,7 +61,8 @@ internal sealed partial class E2BService : IProcessService
     public static Uri AddressOf(E2BSettings settings, E2BCreated created)
     {
         var domain = CloudOptions.Blank(created.Domain) ?? settings.Domain;
-        return settings.SandboxUrl ?? new Uri(RoutedDomains.Contains(domain) ? $"https://sandbox.{domain}" : $"https://{EnvdPort}-{created.SandboxId}.{domain}");
+        var address = RoutedDomains.Contains(domain) ? $"https://sandbox.{domain}" : $"https://{EnvdPort}-{created.SandboxId}.{domain}";
+        return settings.SandboxUrl ?? (Uri.TryCreate(address, UriKind.Absolute, out var uri) ? uri : throw new SandboxException($"E2B says that its sandbox is at '{address}', which is no address.") { Kind = SandboxErrorKind.Server });
     }
 
     public IAsyncEnumerable<ProcessEvent> StartAsync(ProcessCommand command, bool again, CancellationToken cancellationToken)
@@ -96,8 +98,8 @@ internal sealed partial class E2BService : IProcessService
 
         try
         {
-            using var response = await _client.Http.SendOnceAsync(request, cancellationToken).ConfigureAwait(false);
-            await _client.Http.ThrowIfRefusedAsync(Action, response, cancellationToken).ConfigureAwait(false);
+            using var response = await _http.SendOnceAsync(request, cancellationToken).ConfigureAwait(false);
+            await _http.ThrowIfRefusedAsync(Action, response, cancellationToken).ConfigureAwait(false);
             var body = await response.Content.ReadAsByteArrayAsync(cancellationToken).ConfigureAwait(false);
             return JsonSerializer.Deserialize(body, E2BJson.Default.IReadOnlyListE2BFile) is [{ Path: { } path }, ..]
                 ? path
@@ -209,20 +211,9 @@ internal sealed partial class E2BService : IProcessService
     private async Task DeleteOnceAsync()
     {
         await _deleting.CancelAsync().ConfigureAwait(false);
-        using var limit = new CancellationTokenSource(DeleteLimit, _host.Time);
-        try
-        {
-            await _client.DeleteAsync(_created.SandboxId, limit.Token).ConfigureAwait(false);
-        }
-        catch (Exception error) when (error is SandboxException or OperationCanceledException)
-        {
-            LogDeleteFailed(_host.Logger, _created.SandboxId, error.Message);
-        }
+        await _client.DiscardAsync(_created.SandboxId).ConfigureAwait(false);
     }
 
     [LoggerMessage(43, LogLevel.Warning, "The time of the E2B sandbox {SandboxId} could not be extended: {Reason}")]
     private static partial void LogExtendFailed(ILogger logger, string sandboxId, string reason);
-
-    [LoggerMessage(44, LogLevel.Warning, "The E2B sandbox {SandboxId} could not be deleted, and ends when its time runs out: {Reason}")]
-    private static partial void LogDeleteFailed(ILogger logger, string sandboxId, string reason);
 }

@@ -56,4 +56,7 @@ internal sealed record E2BSettings(
             new Dictionary<string, string>(options.Metadata, StringComparer.Ordinal),
             new Dictionary<string, string>(options.EnvVars, StringComparer.Ordinal));
     }
+
+    /// <summary>Without the key.</summary>
+    public override string ToString() => $"{nameof(E2BSettings)} {{ {nameof(ApiUrl)} = {ApiUrl}, {nameof(Template)} = {Template} }}";
 }

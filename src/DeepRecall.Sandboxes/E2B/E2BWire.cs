@@ -17,7 +17,11 @@ internal sealed record E2BCreated(
     [property: JsonPropertyName("sandboxID")] string SandboxId,
     string? EnvdVersion,
     string? EnvdAccessToken,
-    string? Domain);
+    string? Domain)
+{
+    /// <summary>Without the token.</summary>
+    public override string ToString() => $"{nameof(E2BCreated)} {{ {nameof(SandboxId)} = {SandboxId} }}";
+}
 
 internal sealed record E2BListed(
     [property: JsonPropertyName("sandboxID")] string SandboxId,

@@ -17,10 +17,14 @@ internal static class ModalChannel
         MaxSendMessageSize = MaxMessage,
     });
 
-    /// <summary>A sandbox's own address. With a control API on the loopback interface it is plain HTTP/2, whatever the address says.</summary>
-    public static Uri RouterAddress(string url, Uri server)
+    /// <summary>A sandbox's own address; <see langword="null"/> when it is none. With a control API on the loopback interface it is plain HTTP/2, whatever the address says.</summary>
+    public static Uri? RouterAddress(string url, Uri server)
     {
-        var address = new Uri(url);
+        if (!Uri.TryCreate(url, UriKind.Absolute, out var address))
+        {
+            return null;
+        }
+
         return server.IsLoopback && address.IsLoopback && address.Scheme == Uri.UriSchemeHttps
             ? new UriBuilder(address) { Scheme = Uri.UriSchemeHttp, Port = address.Port }.Uri
             : address;

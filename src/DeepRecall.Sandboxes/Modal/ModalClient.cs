@@ -18,7 +18,6 @@ internal sealed class ModalClient
 
     private static readonly TimeSpan CallTimeout = TimeSpan.FromSeconds(60);
     private static readonly TimeSpan CreateTimeout = TimeSpan.FromMinutes(5);
-    private static readonly TimeSpan DiscardTimeout = TimeSpan.FromSeconds(15);
     private static readonly TimeSpan BuildTimeout = TimeSpan.FromMinutes(30);
 
     private readonly ModalSettings _settings;
@@ -55,7 +54,7 @@ internal sealed class ModalClient
     {
         try
         {
-            await CallAsync($"terminate the sandbox {sandboxId}", (api, options) => api.SandboxTerminateV2Async(new SandboxTerminateRequest { SandboxId = sandboxId }, options), cancellationToken).ConfigureAwait(false);
+            await CallAsync($"terminate the sandbox {sandboxId}", (api, options) => api.SandboxTerminateV2Async(new SandboxTerminateRequest { SandboxId = sandboxId }, options), cancellationToken, CloudDeletion.Attempt).ConfigureAwait(false);
         }
         catch (SandboxException error) when (error.Kind == SandboxErrorKind.NotFound)
         {
@@ -88,37 +87,25 @@ internal sealed class ModalClient
         var setup = await SetUpAsync().WaitAsync(cancellationToken).ConfigureAwait(false);
         var request = new SandboxListRequest { AppId = setup.AppId, EnvironmentName = _settings.Environment };
         request.Tags.Add(new SandboxTag { TagName = tag, TagValue = value });
-        Dictionary<string, DateTimeOffset> found = new(StringComparer.Ordinal);
+        var listing = new Listing<SandboxInfo>(sandbox => sandbox.Id);
         while (true)
         {
             var page = await CallAsync("list the sandboxes", (api, options) => api.SandboxListV2Async(request, options), cancellationToken).ConfigureAwait(false);
-            if (page.Sandboxes.Count == 0)
+            if (!listing.Add(page.Sandboxes))
             {
-                return [.. found.Select(entry => (entry.Key, entry.Value))];
-            }
-
-            foreach (var sandbox in page.Sandboxes)
-            {
-                found[sandbox.Id] = DateTimeOffset.UnixEpoch.AddSeconds(sandbox.CreatedAt);
+                // Nothing is terminated on the word of a filter alone.
+                return [.. listing.Found
+                    .Where(sandbox => sandbox.AppId == setup.AppId && (sandbox.Tags.Count == 0 || sandbox.Tags.Any(told => told.TagName == tag && told.TagValue == value)))
+                    .Select(sandbox => (sandbox.Id, DateTimeOffset.UnixEpoch.AddSeconds(sandbox.CreatedAt)))];
             }
 
             request.BeforeTimestamp = page.Sandboxes.Min(sandbox => sandbox.CreatedAt);
         }
     }
 
-    /// <summary>Ends a sandbox that nobody wants any more. When Modal cannot be reached, it ends by its timeout.</summary>
-    public async Task DiscardAsync(string sandboxId)
-    {
-        using var timeout = new CancellationTokenSource(DiscardTimeout, _host.Time);
-        try
-        {
-            await TerminateAsync(sandboxId, timeout.Token).ConfigureAwait(false);
-        }
-        catch (Exception error) when (error is SandboxException or OperationCanceledException)
-        {
-            CloudLog.NotDeleted(_host.Logger, "modal", sandboxId, error.Message);
-        }
-    }
+    /// <summary>Ends a sandbox that nobody wants any more. Never throws: when Modal cannot be reached, it ends by its timeout.</summary>
+    public Task DiscardAsync(string sandboxId) =>
+        CloudDeletion.DiscardAsync(token => TerminateAsync(sandboxId, token), _host, "modal", sandboxId);
 
     private async Task<ModalTask> CreateWithSetupAsync(string start)
     {
@@ -345,7 +332,10 @@ internal sealed class ModalClient
         }
     }
 
-    private sealed record Session(string Token, DateTimeOffset RefreshAt);
+    private sealed record Session(string Token, DateTimeOffset RefreshAt)
+    {
+        public override string ToString() => $"{nameof(Session)} {{ {nameof(RefreshAt)} = {RefreshAt} }}";
+    }
 
     private sealed record Setup(string AppId, string ImageId);
 }
@@ -354,4 +344,8 @@ internal sealed class ModalClient
 /// <param name="SandboxId">Its id.</param>
 /// <param name="TaskId">The id by which its command router knows it.</param>
 /// <param name="Access">The way to that router, as it was at first.</param>
-internal sealed record ModalTask(string SandboxId, string TaskId, CommandRouterAccess Access);
+internal sealed record ModalTask(string SandboxId, string TaskId, CommandRouterAccess Access)
+{
+    /// <summary>Without the token.</summary>
+    public override string ToString() => $"{nameof(ModalTask)} {{ {nameof(SandboxId)} = {SandboxId}, {nameof(TaskId)} = {TaskId} }}";
+}

@@ -13,7 +13,11 @@ namespace DeepRecall.Sandboxes.Modal;
 /// <param name="lost">Cancelled when the sandbox is given up for another reason.</param>
 internal sealed class ModalOutput(ModalRouter router, string execId, TaskExecStdioFileDescriptor descriptor, Action<Exception> onFailure, CancellationToken lost) : ReadOnlyStream
 {
+    /// <summary>A connection that was up for so long was a good one: the attempts are counted anew.</summary>
+    private static readonly TimeSpan GoodConnection = TimeSpan.FromSeconds(5);
+
     private AsyncServerStreamingCall<TaskExecStdioReadResponse>? _call;
+    private long _attached;
     private ReadOnlyMemory<byte> _rest;
     private long _offset;
     private int _failures;
@@ -48,11 +52,28 @@ internal sealed class ModalOutput(ModalRouter router, string execId, TaskExecStd
 
     private async ValueTask<bool> ReceiveAsync(CancellationToken cancellationToken)
     {
+        try
+        {
+            return await ReceiveWithRetriesAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception error) when (lost.IsCancellationRequested && !cancellationToken.IsCancellationRequested && error is RpcException or OperationCanceledException or ObjectDisposedException)
+        {
+            return false; // the sandbox was let go of
+        }
+    }
+
+    private async ValueTask<bool> ReceiveWithRetriesAsync(CancellationToken cancellationToken)
+    {
         while (true)
         {
             try
             {
-                _call ??= await router.ReadAsync(execId, descriptor, _offset, lost).ConfigureAwait(false);
+                if (_call is null)
+                {
+                    _call = await router.ReadAsync(execId, descriptor, _offset, lost).ConfigureAwait(false);
+                    _attached = router.Time.GetTimestamp();
+                }
+
                 if (!await _call.ResponseStream.MoveNext(cancellationToken).ConfigureAwait(false))
                 {
                     return false;
@@ -60,7 +81,6 @@ internal sealed class ModalOutput(ModalRouter router, string execId, TaskExecStd
 
                 _rest = _call.ResponseStream.Current.Data.Memory;
                 _offset += _rest.Length;
-                _failures = 0;
                 return true;
             }
             catch (SandboxException error)
@@ -70,11 +90,13 @@ internal sealed class ModalOutput(ModalRouter router, string execId, TaskExecStd
             }
             catch (RpcException error)
             {
+                // A connection that brings a little and breaks again is no good one: the waits go on growing.
+                _failures = _call is not null && router.Time.GetElapsedTime(_attached) > GoodConnection ? 0 : _failures;
                 _call?.Dispose();
                 _call = null;
-                cancellationToken.ThrowIfCancellationRequested();
-                lost.ThrowIfCancellationRequested();
-                if (!await router.PrepareRetryAsync(error, _failures++, cancellationToken).ConfigureAwait(false))
+                using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, lost);
+                ending.Token.ThrowIfCancellationRequested();
+                if (!await router.PrepareRetryAsync(error, _failures++, ending.Token).ConfigureAwait(false))
                 {
                     var failure = router.Errors.Of(error, "read from the sandbox");
                     onFailure(failure);

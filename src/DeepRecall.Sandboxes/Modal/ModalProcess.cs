@@ -12,6 +12,8 @@ internal sealed class ModalProcess : ISandboxProcess
     private const int MaxErrorText = 4_000;
     private const int KillSignal = 9;
 
+    /// <summary>How long the end of a command may be told after its streams have failed.</summary>
+    private static readonly TimeSpan EndTimeout = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan QuestionTimeout = TimeSpan.FromSeconds(1);
 
     private readonly ModalClient _client;
@@ -56,8 +58,8 @@ internal sealed class ModalProcess : ISandboxProcess
         try
         {
             await process.Input.WriteAsync(Encoding.UTF8.GetBytes(request.WorkerSource), cancellationToken).ConfigureAwait(false);
-            process._place = await WorkerBootstrap.ReadPlaceAsync(process.Output, request.Nonce, cancellationToken).ConfigureAwait(false)
-                ?? throw client.Errors.Failed(SandboxErrorKind.NotFound, "start Python", $"{await process._exited.Task.WaitAsync(cancellationToken).ConfigureAwait(false)}; the image needs python3, 3.9 or newer");
+            await process.ReadPlaceAsync(request.Nonce, cancellationToken).ConfigureAwait(false); // Python has started
+            process._place = await process.ReadPlaceAsync(request.Nonce, cancellationToken).ConfigureAwait(false); // and the worker is there
             return process;
         }
         catch
@@ -117,15 +119,10 @@ internal sealed class ModalProcess : ISandboxProcess
 
     public async Task KillAsync(CancellationToken cancellationToken)
     {
-        try
-        {
-            await _client.TerminateAsync(_sandboxId, cancellationToken).ConfigureAwait(false);
-        }
-        finally
-        {
-            _exited.TrySetResult(new SandboxExit(null, KillSignal));
-            await _lost.CancelAsync().ConfigureAwait(false);
-        }
+        // Whoever waits for the process is free at once, also when Modal does not answer.
+        _exited.TrySetResult(new SandboxExit(null, KillSignal));
+        await _lost.CancelAsync().ConfigureAwait(false);
+        await _client.DiscardAsync(_sandboxId).WaitAsync(cancellationToken).ConfigureAwait(false);
     }
 
     public async ValueTask DisposeAsync()
@@ -135,8 +132,9 @@ internal sealed class ModalProcess : ISandboxProcess
             return;
         }
 
-        await _client.DiscardAsync(_sandboxId).ConfigureAwait(false);
+        var discarding = _client.DiscardAsync(_sandboxId);
         await StopAsync().ConfigureAwait(false);
+        await discarding.ConfigureAwait(false);
     }
 
     /// <summary>Lets go of the sandbox.</summary>
@@ -150,16 +148,33 @@ internal sealed class ModalProcess : ISandboxProcess
         _router.Dispose();
     }
 
+    private async Task<WorkerPlace> ReadPlaceAsync(string nonce, CancellationToken cancellationToken) =>
+        await WorkerBootstrap.ReadPlaceAsync(Output, nonce, cancellationToken).ConfigureAwait(false)
+            ?? throw _client.Errors.Failed(SandboxErrorKind.NotFound, "start Python", $"{await _exited.Task.WaitAsync(cancellationToken).ConfigureAwait(false)}; the image needs python3, 3.9 or newer");
+
     private void Fail(Exception error)
     {
         _exited.TrySetResult(new SandboxExit(null, null, error.Message));
         _lost.Cancel();
     }
 
-    /// <summary>A stream that failed because there is nothing behind it any more is no news: what watches the command tells why.</summary>
+    /// <summary>A stream that failed because there is nothing behind it any more: what watches the command tells why, as a rule.</summary>
     private void OnStreamFailed(Exception error)
     {
-        if (error is not SandboxException { Kind: SandboxErrorKind.NotFound or SandboxErrorKind.Quota or SandboxErrorKind.Conflict })
+        if (error is SandboxException { Kind: SandboxErrorKind.NotFound or SandboxErrorKind.Quota or SandboxErrorKind.Conflict })
+        {
+            _ = FailUnlessOverAsync(error);
+        }
+        else
+        {
+            Fail(error);
+        }
+    }
+
+    private async Task FailUnlessOverAsync(Exception error)
+    {
+        await ((Task)_exited.Task.WaitAsync(EndTimeout, _client.Host.Time)).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        if (!_exited.Task.IsCompleted)
         {
             Fail(error);
         }

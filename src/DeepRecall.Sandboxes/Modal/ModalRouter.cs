@@ -31,11 +31,15 @@ internal sealed class ModalRouter : IDisposable
         _task = task;
         _retry = new ModalRetry(client.Host.Time);
         _pass = PassOf(task.Access);
-        _channel = ModalChannel.Create(ModalChannel.RouterAddress(task.Access.Url, client.Server), client.Host);
+        var address = ModalChannel.RouterAddress(task.Access.Url, client.Server)
+            ?? throw client.Errors.Failed(SandboxErrorKind.Server, $"find the sandbox {task.SandboxId}", $"its address is '{task.Access.Url}'");
+        _channel = ModalChannel.Create(address, client.Host);
         _api = new Api(_channel);
     }
 
     public ModalErrors Errors => _client.Errors;
+
+    public TimeProvider Time => _client.Host.Time;
 
     /// <summary>Starts a command.</summary>
     /// <returns>The id under which the other calls know it.</returns>
@@ -156,6 +160,11 @@ internal sealed class ModalRouter : IDisposable
             }
 
             return _pass;
+        }
+        catch (SandboxException error) when (error.Kind is SandboxErrorKind.Connection or SandboxErrorKind.Server or SandboxErrorKind.Timeout)
+        {
+            // As if the call itself had failed, which is then tried again.
+            throw new RpcException(new Status(StatusCode.Unavailable, error.Message));
         }
         finally
         {

@@ -42,14 +42,15 @@ public sealed class ModalSandbox : ISandbox
     {
         ArgumentNullException.ThrowIfNull(request);
         var task = await _client.CreateAsync(CloudLabels.NewStart(), cancellationToken).ConfigureAwait(false);
-        var router = new ModalRouter(_client, task);
+        ModalRouter? router = null;
         try
         {
+            router = new ModalRouter(_client, task);
             return await ModalProcess.StartAsync(_client, router, task.SandboxId, request, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
-            router.Dispose();
+            router?.Dispose();
             await _client.DiscardAsync(task.SandboxId).ConfigureAwait(false);
             throw;
         }

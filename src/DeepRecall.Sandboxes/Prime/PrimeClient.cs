@@ -27,6 +27,9 @@ internal sealed class PrimeClient
 
     public CloudErrors Errors => _http.Errors;
 
+    /// <summary>The errors of a sandbox's gateway, which knows a token beside the key.</summary>
+    public CloudErrors NewGatewayErrors(PrimeAuth auth) => new(Errors.Service, _ => null, _settings.ApiKey, auth.Token);
+
     /// <summary>Asks for a sandbox; it runs later.</summary>
     public async Task<PrimeInfo> CreateAsync(string start, CancellationToken cancellationToken)
     {
@@ -97,29 +100,27 @@ internal sealed class PrimeClient
     public async Task<IReadOnlyList<PrimeInfo>> ListAsync(string label, CancellationToken cancellationToken)
     {
         const string Action = "list sandboxes";
-        List<PrimeInfo> found = [];
+        var listing = new Listing<PrimeInfo>(sandbox => sandbox.Id);
         var team = _settings.TeamId is { } id ? $"&team_id={Uri.EscapeDataString(id)}" : string.Empty;
         for (var (page, more) = (1, true); more; page++)
         {
             var path = $"/sandbox?page={page}&per_page=100&is_active=true&labels={Uri.EscapeDataString(label)}{team}";
             using var response = await _http.SendAsync(Action, () => Request(HttpMethod.Get, path), repeatable: true, cancellationToken).ConfigureAwait(false);
             var listed = await ReadAsync(response, Action, PrimeInfoJson.Default.PrimePage, cancellationToken).ConfigureAwait(false);
-
-            // Nothing is deleted on the word of a filter alone.
-            found.AddRange((listed.Sandboxes ?? []).Where(sandbox => sandbox.Labels?.Contains(label) == true));
-            more = listed.HasNext;
+            more = listing.Add(listed.Sandboxes ?? []) && listed.HasNext;
         }
 
-        return found;
+        // Nothing is deleted on the word of a filter alone.
+        return [.. listing.Found.Where(sandbox => sandbox.Labels?.Contains(label) == true)];
     }
 
     /// <summary>Deletes a sandbox.</summary>
     /// <returns>Whether it was there.</returns>
-    public async Task<bool> DeleteAsync(string id, CancellationToken cancellationToken)
-    {
-        using var response = await _http.SendAsync("delete a sandbox", () => Request(HttpMethod.Delete, $"/sandbox/{id}"), repeatable: true, cancellationToken, HttpStatusCode.NotFound).ConfigureAwait(false);
-        return response.IsSuccessStatusCode;
-    }
+    public Task<bool> DeleteAsync(string id, CancellationToken cancellationToken) =>
+        _http.DeleteAsync("delete a sandbox", () => Request(HttpMethod.Delete, $"/sandbox/{id}"), cancellationToken);
+
+    /// <summary>Deletes a sandbox that nobody wants any more. Never throws: when the service cannot be reached, it ends when its time runs out.</summary>
+    public Task DiscardAsync(string id) => CloudDeletion.DiscardAsync(token => DeleteAsync(id, token), _host, "prime", id);
 
     /// <summary>Gets the address and a token of a sandbox's gateway.</summary>
     public async Task<PrimeAuth> OpenGatewayAsync(string id, CancellationToken cancellationToken)

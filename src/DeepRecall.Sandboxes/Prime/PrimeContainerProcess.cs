@@ -71,8 +71,9 @@ internal sealed partial class PrimeContainerProcess : ISandboxProcess
         {
             // The shell that waits for the end holds the pipe open both ways, so that neither a reader nor a writer ever waits for the other.
             // mkdir fails when an earlier attempt got through, whose answer was lost: then there is nothing left to do.
-            var run = $"exec 3<>in; sh -c {CloudWorker.Quote($"echo $$ >pid; {command} <in >out 2>errors 3>&-")}; echo $? >exit.new; mv exit.new exit";
-            var start = $"mkdir {process._mailbox} 2>/dev/null || exit 0; cd {process._mailbox} && mkfifo in && : >out && : >errors && (nohup sh -c {CloudWorker.Quote(run)} >/dev/null 2>&1 </dev/null &)";
+            var mailbox = process._mailbox;
+            var run = $"exec 3<>in; sh -c {CloudWorker.Quote($"echo $$ >pid; {command} <{mailbox}/in >{mailbox}/out 2>{mailbox}/errors 3>&-")}; echo $? >exit.new; mv exit.new exit";
+            var start = $"mkdir {mailbox} 2>/dev/null || exit 0; cd {mailbox} && mkfifo in && : >out && : >errors && (nohup sh -c {CloudWorker.Quote(run)} >/dev/null 2>&1 </dev/null &)";
             var result = await gateway.ExecAsync(start, 60, repeatable: true, cancellationToken).ConfigureAwait(false);
             if (result.ExitCode != 0)
             {
@@ -291,7 +292,8 @@ internal sealed partial class PrimeContainerProcess : ISandboxProcess
     /// <summary>Gives the process up: everybody who waits for it is told why.</summary>
     private void Lose(string reason, Exception cause)
     {
-        _lost ??= new SandboxException($"{char.ToUpperInvariant(reason[0])}{reason[1..]}. What the REPL held is lost.", cause) { Kind = SandboxErrorKind.Connection };
+        reason = _gateway.Errors.Redact(reason);
+        _lost ??= new SandboxException($"{char.ToUpperInvariant(reason[0])}{reason[1..]}. What the REPL held is lost.", _gateway.Errors.Safe(cause)) { Kind = SandboxErrorKind.Connection };
         _exited.TrySetResult(new SandboxExit(null, null, reason));
     }
 

@@ -6,19 +6,17 @@ using System.Runtime.ExceptionServices;
 using System.Text.Json;
 using DeepRecall.Sandboxes.Cloud;
 using DeepRecall.Sandboxing;
-using Microsoft.Extensions.Logging;
 
 namespace DeepRecall.Sandboxes.Prime;
 
 /// <summary>One sandbox of Prime Intellect, by its gateway: files, commands, and the token for both, which is renewed before it expires.</summary>
 [SuppressMessage("Design", "CA1001", Justification = "The semaphore holds nothing that needs an end.")]
-internal sealed partial class PrimeGateway
+internal sealed class PrimeGateway
 {
     /// <summary>Where the worker and uploads are; every image has it.</summary>
     private const string Folder = "/tmp/";
 
     private static readonly TimeSpan RenewEarly = TimeSpan.FromSeconds(60);
-    private static readonly TimeSpan DeleteLimit = TimeSpan.FromSeconds(20);
 
     private readonly PrimeClient _client;
     private readonly CloudHost _host;
@@ -33,15 +31,15 @@ internal sealed partial class PrimeGateway
         _auth = auth;
         _client = client;
         _host = host;
-        _http = new CloudHttp(host, new CloudErrors("Prime Intellect", _ => null)) { BackOff = calls, AttemptTimeout = TimeSpan.FromMinutes(6) };
-        _delete = new Lazy<Task>(DeleteOnceAsync);
+        _http = new CloudHttp(host, client.NewGatewayErrors(auth)) { BackOff = calls, AttemptTimeout = TimeSpan.FromMinutes(6), RefusesBeforeItActs = false };
+        _delete = new Lazy<Task>(() => client.DiscardAsync(id));
     }
 
     public string Id { get; }
 
     public string Display => $"the Prime sandbox {Id}";
 
-    public CloudErrors Errors => _client.Errors;
+    public CloudErrors Errors => _http.Errors;
 
     /// <summary>Where the sandbox is reached; tokens change, this does not.</summary>
     public Uri Address => new($"{_auth.GatewayUrl.TrimEnd('/')}/{_auth.UserNs}/{_auth.JobId}/");
@@ -184,7 +182,9 @@ internal sealed partial class PrimeGateway
         {
             if (ReferenceEquals(_auth, refused))
             {
-                Volatile.Write(ref _auth, await _client.OpenGatewayAsync(Id, cancellationToken).ConfigureAwait(false));
+                var renewed = await _client.OpenGatewayAsync(Id, cancellationToken).ConfigureAwait(false);
+                Errors.AddSecret(renewed.Token);
+                Volatile.Write(ref _auth, renewed);
             }
 
             return _auth;
@@ -194,20 +194,4 @@ internal sealed partial class PrimeGateway
             _renewing.Release();
         }
     }
-
-    private async Task DeleteOnceAsync()
-    {
-        using var limit = new CancellationTokenSource(DeleteLimit, _host.Time);
-        try
-        {
-            await _client.DeleteAsync(Id, limit.Token).ConfigureAwait(false);
-        }
-        catch (Exception error) when (error is SandboxException or OperationCanceledException)
-        {
-            LogDeleteFailed(_host.Logger, Id, error.Message);
-        }
-    }
-
-    [LoggerMessage(45, LogLevel.Warning, "The Prime sandbox {SandboxId} could not be deleted, and ends when its time runs out: {Reason}")]
-    private static partial void LogDeleteFailed(ILogger logger, string sandboxId, string reason);
 }

@@ -56,7 +56,7 @@ public sealed class PrimeSandbox : ISandbox
         var start = CloudLabels.NewStart();
         var created = await CloudCreation.WaitAsync(
             _client.CreateAsync(start, CancellationToken.None),
-            created => DeleteQuietlyAsync(created.Id),
+            created => _client.DiscardAsync(created.Id),
             () => SweepAsync(start),
             cancellationToken).ConfigureAwait(false);
         try
@@ -65,14 +65,16 @@ public sealed class PrimeSandbox : ISandbox
             var auth = await _client.OpenGatewayAsync(created.Id, cancellationToken).ConfigureAwait(false);
             var gateway = new PrimeGateway(created.Id, auth, _client, _host, _calls);
             var worker = await gateway.UploadAsync(CloudWorker.FileName, Encoding.UTF8.GetBytes(request.WorkerSource), cancellationToken).ConfigureAwait(false);
-            var command = CloudWorker.CommandLine(worker[..worker.LastIndexOf('/')], request.Nonce);
+
+            // A directory of its own, because where commands start there are files of the image and of this library.
+            var command = $"cd \"$(mktemp -d)\" && {CloudWorker.CommandLine(worker[..worker.LastIndexOf('/')], request.Nonce)}";
             return _settings.Container
                 ? await PrimeContainerProcess.StartAsync(gateway, command, worker[..worker.LastIndexOf('/')], _host, _reconnects, cancellationToken).ConfigureAwait(false)
                 : await ConnectProcess.StartAsync(new PrimeService(gateway, _host), new ProcessCommand("/bin/sh", ["-c", command], Id: start, Stdin: true), _host, _reconnects, cancellationToken).ConfigureAwait(false);
         }
         catch
         {
-            await DeleteQuietlyAsync(created.Id).ConfigureAwait(false);
+            await _client.DiscardAsync(created.Id).ConfigureAwait(false);
             throw;
         }
     }
@@ -100,18 +102,6 @@ public sealed class PrimeSandbox : ISandbox
         return deleted;
     }
 
-    private async Task DeleteQuietlyAsync(string id)
-    {
-        try
-        {
-            await _client.DeleteAsync(id, CancellationToken.None).ConfigureAwait(false);
-        }
-        catch (SandboxException)
-        {
-            // What failed before is the error to tell; the sandbox ends when its time runs out.
-        }
-    }
-
     /// <summary>Deletes what a start created without telling so; if that fails too, the sandbox ends when its time runs out.</summary>
     private async Task SweepAsync(string start)
     {
@@ -119,7 +109,7 @@ public sealed class PrimeSandbox : ISandbox
         {
             foreach (var sandbox in await _client.ListAsync(CloudLabels.StartWord(start), CancellationToken.None).ConfigureAwait(false))
             {
-                await _client.DeleteAsync(sandbox.Id, CancellationToken.None).ConfigureAwait(false);
+                await _client.DiscardAsync(sandbox.Id).ConfigureAwait(false);
             }
         }
         catch (SandboxException)

@@ -66,4 +66,7 @@ internal sealed record PrimeSettings(
             options.Container,
             new Dictionary<string, string>(options.EnvVars, StringComparer.Ordinal));
     }
+
+    /// <summary>Without the key.</summary>
+    public override string ToString() => $"{nameof(PrimeSettings)} {{ {nameof(BaseUrl)} = {BaseUrl}, {nameof(Image)} = {Image} }}";
 }

@@ -22,7 +22,11 @@ internal sealed record PrimeCreate(
     string? TeamId,
     string IdempotencyKey);
 
-internal sealed record PrimeAuth(string GatewayUrl, string UserNs, string JobId, string Token, DateTimeOffset? ExpiresAt);
+internal sealed record PrimeAuth(string GatewayUrl, string UserNs, string JobId, string Token, DateTimeOffset? ExpiresAt)
+{
+    /// <summary>Without the token.</summary>
+    public override string ToString() => $"{nameof(PrimeAuth)} {{ {nameof(GatewayUrl)} = {GatewayUrl}, {nameof(ExpiresAt)} = {ExpiresAt} }}";
+}
 
 internal sealed record PrimeExec(string Command, string SandboxId, int Timeout);
 

@@ -72,7 +72,18 @@ internal sealed class CutProcess : ISandboxProcess
     public Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken) =>
         _inner.UploadAsync(name, write, cancellationToken);
 
-    public Task<bool> InterruptAsync(CancellationToken cancellationToken) => _inner.InterruptAsync(cancellationToken);
+    /// <summary>Whether an interrupt is never answered.</summary>
+    public bool InterruptHangs { get; set; }
+
+    public async Task<bool> InterruptAsync(CancellationToken cancellationToken)
+    {
+        if (InterruptHangs)
+        {
+            await Task.Delay(Timeout.Infinite, CancellationToken.None);
+        }
+
+        return await _inner.InterruptAsync(cancellationToken);
+    }
 
     public Task KillAsync(CancellationToken cancellationToken) => _inner.KillAsync(cancellationToken);
 

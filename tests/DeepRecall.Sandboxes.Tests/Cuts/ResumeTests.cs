@@ -28,6 +28,18 @@ public sealed class ResumeTests
     }
 
     [Fact]
+    public async Task InterruptThatIsNeverAnswered_IsFollowedByTheKill()
+    {
+        var limit = TimeSpan.FromSeconds(1);
+        var sandbox = new CutSandbox();
+        await using var repl = await TestRepl.StartAsync(sandbox, TestRepl.Settings with { CellTimeout = limit, InterruptLimit = limit, InterruptGrace = limit });
+        sandbox.Process!.InterruptHangs = true;
+        var result = await repl.RunAsync("while True:\n    pass").WaitAsync(TimeSpan.FromSeconds(60), Token);
+        Assert.Equal(CellStatus.Died, result.Status);
+        Assert.Equal("alive\n", await repl.PrintAsync("print('alive')"));
+    }
+
+    [Fact]
     public async Task AnswerOfACallThatOutlivedItsCell_IsNotPaidForAgainWhenItIsLost()
     {
         var sandbox = new CutSandbox();

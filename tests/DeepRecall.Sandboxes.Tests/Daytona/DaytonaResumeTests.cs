@@ -29,6 +29,7 @@ public sealed class DaytonaResumeTests : IAsyncLifetime
         await Gen.Select(Cuts, Cuts).SampleAsync(
             async (outputs, inputs) =>
             {
+                Disturb([], []); // what is left of the sample before
                 await using var run = await CloudRun.StartAsync(_daytona.Sandbox);
                 Disturb(outputs, inputs);
                 _daytona.Emulator.BreakConnections(); // the next connection is the first that is cut
@@ -122,6 +123,20 @@ public sealed class DaytonaResumeTests : IAsyncLifetime
         Assert.Contains("its variables are lost", result.Error, StringComparison.Ordinal);
         Assert.Equal("1\n", await repl.PrintAsync("print(1)"));
         Assert.Single(_daytona.Emulator.Running);
+    }
+
+    [Fact]
+    public async Task ConnectionsThatBringAByteAndBreakAgain_AreGivenUp()
+    {
+        await using var repl = await TestRepl.StartAsync(_daytona.Sandbox);
+        var cell = repl.RunAsync("import time\nfor i in range(1500):\n    print(i, flush=True)\n    time.sleep(0.02)");
+        await Task.Delay(300, Token);
+        var left = 8;
+        Faults.CutOutput = () => Interlocked.Decrement(ref left) >= 0 ? 1 : null;
+        _daytona.Emulator.BreakConnections();
+        var result = await cell.WaitAsync(TimeSpan.FromSeconds(90), Token);
+        Assert.Equal(CellStatus.Died, result.Status);
+        Assert.Equal("1\n", await repl.PrintAsync("print(1)"));
     }
 
     [Fact]

@@ -239,6 +239,70 @@ public sealed class DaytonaWireTests : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task ListThatBeginsAgain_ComesToItsEnd()
+    {
+        Emulator.Faults.RepeatsPages = true;
+        await using var first = await TestRepl.StartAsync(_daytona.Sandbox);
+        await using var second = await TestRepl.StartAsync(_daytona.Sandbox);
+        await using var third = await TestRepl.StartAsync(_daytona.Sandbox);
+        Assert.Equal(2, await _daytona.Sandbox.DeleteLeftoversAsync(TimeSpan.Zero, Token).WaitAsync(TimeSpan.FromSeconds(20), Token));
+    }
+
+    [Fact]
+    public async Task SandboxesOfOthers_AreLeftAloneAlsoWhenTheServiceListsThem()
+    {
+        Emulator.Faults.IgnoresFilters = true;
+        var client = new DaytonaClient(DaytonaSettings.Resolve(DaytonaFixture.Options(Emulator), _ => null), Sandboxes.Cloud.CloudHost.Create(null, null, null));
+        using var created = await client.Http.SendAsync(
+            "create a sandbox of somebody else",
+            () =>
+            {
+                var request = client.Request(HttpMethod.Post, new Uri($"{Emulator.ApiUrl}/sandbox"));
+                request.Content = new StringContent("""{"name":"other","labels":{"managed-by":"others"}}""", new System.Net.Http.Headers.MediaTypeHeaderValue("application/json"));
+                return request;
+            },
+            repeatable: false,
+            Token);
+        Assert.Equal(0, await _daytona.Sandbox.DeleteLeftoversAsync(TimeSpan.Zero, Token));
+        Assert.Single(Emulator.Running);
+    }
+
+    [Fact]
+    public async Task SweepAfterALostCreation_LeavesOtherSandboxesAlone()
+    {
+        Emulator.Faults.IgnoresFilters = true;
+        await using var other = await TestRepl.StartAsync(_daytona.Sandbox);
+        Emulator.Faults.FailNext("POST", "api/sandbox", new RequestFault(502) { CarriedOut = true }, times: 4);
+        await Assert.ThrowsAsync<SandboxException>(() => TestRepl.StartAsync(_daytona.Sandbox));
+        Assert.Single(Emulator.Running);
+        Assert.Equal("1\n", await other.PrintAsync("print(1)"));
+    }
+
+    [Fact]
+    public async Task KilledProcess_IsOverBeforeTheServiceAnswers()
+    {
+        var answer = new TaskCompletionSource();
+        await using var process = await _daytona.Sandbox.StartAsync(new SandboxStartRequest { WorkerSource = WorkerSource.Text, Nonce = "n" }, Token);
+        Emulator.Faults.FailNext("DELETE", string.Empty, new RequestFault(502) { When = answer.Task });
+        var killing = process.KillAsync(Token);
+        Assert.Equal(9, (await process.Exited.WaitAsync(TimeSpan.FromSeconds(5), Token)).Signal);
+        await process.Output.CopyToAsync(Stream.Null, Token).WaitAsync(TimeSpan.FromSeconds(5), Token);
+        Assert.False(killing.IsCompleted);
+        answer.SetResult();
+        await killing;
+        Assert.Empty(Emulator.Running);
+    }
+
+    [Fact]
+    public async Task KillThatTheServiceDoesNotCarryOut_DoesNotThrow()
+    {
+        await using var process = await _daytona.Sandbox.StartAsync(new SandboxStartRequest { WorkerSource = WorkerSource.Text, Nonce = "n" }, Token);
+        Emulator.Faults.FailNext("DELETE", string.Empty, new RequestFault(502), times: 4);
+        await process.KillAsync(Token);
+        Assert.True(process.Exited.IsCompleted);
+    }
+
     [Theory]
     [InlineData("ApiKey", "DaytonaSandboxOptions.ApiKey is not set, and neither is the environment variable DAYTONA_API_KEY")]
     [InlineData("JwtToken", "DaytonaSandboxOptions.JwtToken is set, and so is ApiKey")]

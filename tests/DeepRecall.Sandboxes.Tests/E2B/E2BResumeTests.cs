@@ -2,6 +2,7 @@ using CsCheck;
 using DeepRecall.Repl;
 using DeepRecall.Sandboxes.Tests.Cloud;
 using DeepRecall.Sandboxing;
+using DeepRecall.Testing.Emulators;
 using DeepRecall.Testing.Emulators.Connect;
 using DeepRecall.Trajectory;
 
@@ -135,6 +136,18 @@ public sealed class E2BResumeTests(E2BFixture fixture) : IClassFixture<E2BFixtur
         Assert.Equal("begin\n", result.Output);
         Assert.Equal("False\n", await repl.PrintAsync("print('kept' in globals())"));
         Assert.NotEqual(lost, Assert.Single(own.Emulator.Sandboxes));
+    }
+
+    [Fact]
+    public async Task StartWhoseStreamIsLost_IsAttachedToAlsoWhenTheWorkerSpokeBefore()
+    {
+        await using var own = new E2BFixture();
+        await own.InitializeAsync();
+        own.Emulator.Faults.CutStreamAfter(0);
+        own.Emulator.FailNext(request => request.Path.EndsWith("/Connect", StringComparison.Ordinal), new Fault(FaultKind.Slow) { Delay = TimeSpan.FromSeconds(2) });
+        await using var repl = await TestRepl.StartAsync(own.CreateSandbox()).WaitAsync(TimeSpan.FromSeconds(30), Token);
+        Assert.Equal("alive\n", await repl.PrintAsync("print('alive')"));
+        Assert.Equal(1, own.Emulator.Created);
     }
 
     [Fact]

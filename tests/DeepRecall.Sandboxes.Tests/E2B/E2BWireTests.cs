@@ -2,6 +2,7 @@ using System.Text.Json.Nodes;
 using DeepRecall.Repl;
 using DeepRecall.Sandboxes.Cloud;
 using DeepRecall.Sandboxes.E2B;
+using DeepRecall.Sandboxes.Tests.Cloud;
 using DeepRecall.Sandboxing;
 using DeepRecall.Testing.Emulators;
 using Microsoft.Extensions.Time.Testing;
@@ -186,6 +187,25 @@ public sealed class E2BWireTests : IAsyncLifetime
         Assert.Empty(_fixture.Emulator.Sandboxes);
     }
 
+    [Theory]
+    [InlineData("0", 2)]
+    [InlineData(null, 1)]
+    public async Task CreationAnsweredAsUnavailable_IsMadeAgainOnlyWhenTheServiceAsksForIt(string? retryAfter, int requests)
+    {
+        _fixture.Emulator.FailNext(request => request.Path == "/v2/sandboxes" && request.Method == "POST", new Fault(FaultKind.Status) { Status = 503, Message = "later", RetryAfter = retryAfter });
+        var starting = TestRepl.StartAsync(_fixture.CreateSandbox());
+        if (retryAfter is null)
+        {
+            Assert.Equal(SandboxErrorKind.Server, (await Assert.ThrowsAsync<SandboxException>(() => starting)).Kind);
+        }
+        else
+        {
+            await (await starting).DisposeAsync();
+        }
+
+        Assert.Equal(requests, _fixture.Emulator.Requests.Count(request => request.Path == "/v2/sandboxes" && request.Method == "POST"));
+    }
+
     [Fact]
     public async Task CreationThatNobodyWaitsFor_LeavesNoSandbox()
     {
@@ -208,6 +228,19 @@ public sealed class E2BWireTests : IAsyncLifetime
         var error = await Assert.ThrowsAsync<SandboxException>(() => TestRepl.StartAsync(_fixture.CreateSandbox()));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
         Assert.Equal(1, _fixture.Emulator.Created);
+        Assert.Empty(_fixture.Emulator.Sandboxes);
+    }
+
+    [Theory]
+    [InlineData("/files")]
+    [InlineData("/process.Process/Start")]
+    public async Task ErrorsThatRepeatTheToken_AreToldWithoutIt(string path)
+    {
+        using var handler = new EchoingHandler(path);
+        var error = await Assert.ThrowsAsync<SandboxException>(() => TestRepl.StartAsync(_fixture.CreateSandbox(handler: handler)));
+        Assert.NotEmpty(handler.Secrets);
+        Assert.Contains("[redacted]", error.Message, StringComparison.Ordinal);
+        Assert.All(handler.Secrets, secret => Assert.DoesNotContain(secret, error.ToString(), StringComparison.Ordinal));
         Assert.Empty(_fixture.Emulator.Sandboxes);
     }
 

@@ -37,6 +37,50 @@ public sealed class WorkerTests
     }
 
     [Fact]
+    public async Task RequestRepeatedWhileItEnds_IsExecutedOnce()
+    {
+        // A thread that waits for the host reads what comes, and is held up at each line of the worker's code in turn while the cell ends.
+        const int Lines = 14;
+        await using var worker = await RawWorker.StartAsync();
+        await worker.ExecuteAsync(2, """
+            import threading, time
+            runs, reached, left = [], threading.Event(), 0
+            def trace(frame, event, argument):
+                global left
+                if frame.f_code.co_name != 'receive':
+                    return None
+                if event == 'line' and left > 0:
+                    left -= 1
+                    if left == 0:
+                        reached.set()
+                        time.sleep(0.1)
+                return trace
+            threading.settrace(trace)
+            threading.Thread(target=lambda: llm_query('hold'), daemon=True).start()
+            threading.settrace(None)
+            """);
+        await worker.ReadAsync("call");
+        for (var line = 1; line <= Lines; line++)
+        {
+            var code = $"runs.append({line})\nreached.clear()\nleft = {line}\nprint('begin', flush=True)\n_ = reached.wait(0.5)\nleft = 0";
+            await worker.ExecuteAsync(10 + line, code);
+            await worker.ReadAsync("output");
+            await worker.ExecuteAsync(10 + line, code);
+            while ((await worker.ReadAsync())?["id"]?.ToString() != $"{10 + line}")
+            {
+            }
+        }
+
+        await worker.ExecuteAsync(100, "print(runs)");
+        JsonNode? last;
+        while ((last = await worker.ReadAsync())?["id"]?.ToString() != "100")
+        {
+        }
+
+        Assert.Equal($"[{string.Join(", ", Enumerable.Range(1, Lines))}]\n", (string?)last!["result"]!["output"]);
+    }
+
+    [Fact]
     public async Task Resume_SendsUnansweredCallsAgainWithTheirIds()
     {
         await using var worker = await RawWorker.StartAsync();

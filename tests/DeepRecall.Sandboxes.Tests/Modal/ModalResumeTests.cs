@@ -143,9 +143,35 @@ public sealed class ModalResumeTests : IAsyncLifetime
         _modal.Emulator.BreakConnections();
         var result = await cell.WaitAsync(TimeSpan.FromSeconds(60), Token);
         Assert.Equal(CellStatus.Died, result.Status);
+        Assert.Contains("task is gone", result.Error, StringComparison.Ordinal);
         Assert.Contains("its variables are lost", result.Error, StringComparison.Ordinal);
         Assert.Equal("False\n", await repl.PrintAsync("print('kept' in globals())"));
         Assert.Single(_modal.Emulator.Running);
+    }
+
+    [Fact]
+    public async Task ConnectionsThatBringAByteAndBreakAgain_AreGivenUp()
+    {
+        await using var repl = await TestRepl.StartAsync(_modal.Sandbox);
+        var cell = repl.RunAsync("import time\nfor i in range(1500):\n    print(i, flush=True)\n    time.sleep(0.02)");
+        await Task.Delay(300, Token);
+        var left = 7;
+        Faults.CutOutput = () => Interlocked.Decrement(ref left) >= 0 ? 1 : null;
+        _modal.Emulator.BreakConnections();
+        var result = await cell.WaitAsync(TimeSpan.FromSeconds(90), Token);
+        Assert.Equal(CellStatus.Died, result.Status);
+        Assert.Equal("1\n", await repl.PrintAsync("print(1)"));
+    }
+
+    [Fact]
+    public async Task TokensThatCannotBeRenewedForAWhile_AreAskedForAgain()
+    {
+        await using var repl = await TestRepl.StartAsync(_modal.Sandbox);
+        await repl.PrintAsync("kept = 1");
+        Faults.FailNext("SandboxGetCommandRouterAccess", new CallFault(StatusCode.Unavailable), times: 4);
+        _modal.Emulator.ExpireTokens();
+        _modal.Emulator.BreakConnections();
+        Assert.Equal("1\n", await repl.PrintAsync("print(kept)").WaitAsync(TimeSpan.FromSeconds(60), Token));
     }
 
     [Fact]

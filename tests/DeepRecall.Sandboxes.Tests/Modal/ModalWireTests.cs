@@ -241,6 +241,70 @@ public sealed class ModalWireTests : IAsyncLifetime
         }
     }
 
+    [Fact]
+    public async Task ListThatBeginsAgain_ComesToItsEnd()
+    {
+        Emulator.Faults.RepeatsPages = true;
+        await using var first = await TestRepl.StartAsync(_modal.Sandbox);
+        await using var second = await TestRepl.StartAsync(_modal.Sandbox);
+        await using var third = await TestRepl.StartAsync(_modal.Sandbox);
+        Assert.Equal(2, await _modal.Sandbox.DeleteLeftoversAsync(TimeSpan.Zero, Token).WaitAsync(TimeSpan.FromSeconds(20), Token));
+    }
+
+    [Fact]
+    public async Task SandboxesOfOthers_AreLeftAloneAlsoWhenTheServiceListsThem()
+    {
+        Emulator.Faults.IgnoresFilters = true;
+        await using var other = await TestRepl.StartAsync(Create(options => options.AppName = "other"));
+        Assert.Equal(0, await _modal.Sandbox.DeleteLeftoversAsync(TimeSpan.Zero, Token));
+        Assert.Equal("1\n", await other.PrintAsync("print(1)"));
+    }
+
+    [Fact]
+    public async Task SweepAfterALostCreation_LeavesOtherSandboxesAlone()
+    {
+        Emulator.Faults.IgnoresFilters = true;
+        await using var other = await TestRepl.StartAsync(_modal.Sandbox);
+        Emulator.Faults.FailNext("SandboxCreateV2", new CallFault(StatusCode.Unavailable) { CarriedOut = true }, times: 4);
+        await Assert.ThrowsAsync<SandboxException>(() => TestRepl.StartAsync(_modal.Sandbox));
+        Assert.Single(Emulator.Running);
+        Assert.Equal("1\n", await other.PrintAsync("print(1)"));
+    }
+
+    [Fact]
+    public async Task KilledProcess_IsOverBeforeTheServiceAnswers()
+    {
+        var answer = new TaskCompletionSource();
+        await using var process = await _modal.Sandbox.StartAsync(new SandboxStartRequest { WorkerSource = WorkerSource.Text, Nonce = "n" }, Token);
+        Emulator.Faults.FailNext("SandboxTerminateV2", new CallFault(StatusCode.Unavailable) { When = answer.Task });
+        var killing = process.KillAsync(Token);
+        Assert.Equal(9, (await process.Exited.WaitAsync(TimeSpan.FromSeconds(5), Token)).Signal);
+        await process.Output.CopyToAsync(Stream.Null, Token).WaitAsync(TimeSpan.FromSeconds(5), Token);
+        Assert.False(killing.IsCompleted);
+        answer.SetResult();
+        await killing;
+        Assert.Empty(Emulator.Running);
+    }
+
+    [Fact]
+    public async Task KillThatTheServiceDoesNotCarryOut_DoesNotThrow()
+    {
+        await using var process = await _modal.Sandbox.StartAsync(new SandboxStartRequest { WorkerSource = WorkerSource.Text, Nonce = "n" }, Token);
+        Emulator.Faults.FailNext("SandboxTerminateV2", new CallFault(StatusCode.Internal), times: 4);
+        await process.KillAsync(Token);
+        Assert.True(process.Exited.IsCompleted);
+    }
+
+    [Fact]
+    public async Task SandboxWithoutAnAddress_IsTerminated()
+    {
+        Emulator.Faults.SandboxAddress = "no address";
+        var error = await Assert.ThrowsAsync<SandboxException>(() => TestRepl.StartAsync(_modal.Sandbox));
+        Assert.Contains("its address is 'no address'", error.Message, StringComparison.Ordinal);
+        Assert.Equal(1, Emulator.Created);
+        Assert.Empty(Emulator.Running);
+    }
+
     [Theory]
     [InlineData("TokenId", "ModalSandboxOptions.TokenId is not set, and neither is the environment variable MODAL_TOKEN_ID")]
     [InlineData("TokenSecret", "ModalSandboxOptions.TokenSecret is not set, and neither is the environment variable MODAL_TOKEN_SECRET")]
@@ -293,7 +357,7 @@ public sealed class ModalWireTests : IAsyncLifetime
     [InlineData("https://worker.modal.example:443", "http://127.0.0.1:4000", "https://worker.modal.example/")]
     [InlineData("https://worker.modal.example:5000", "https://api.modal.com", "https://worker.modal.example:5000/")]
     public void AddressOfASandbox_IsPlainOnlyOnLoopback(string url, string server, string expected) =>
-        Assert.Equal(expected, ModalChannel.RouterAddress(url, new Uri(server)).AbsoluteUri);
+        Assert.Equal(expected, ModalChannel.RouterAddress(url, new Uri(server))!.AbsoluteUri);
 
     private ModalSandbox Create(Action<ModalSandboxOptions> configure)
     {

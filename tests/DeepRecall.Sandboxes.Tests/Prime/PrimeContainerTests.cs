@@ -6,8 +6,8 @@ using Microsoft.Extensions.AI;
 namespace DeepRecall.Sandboxes.Tests.Prime;
 
 /// <summary>
-/// Containers, whose exchange goes through files: each message costs a command of the API, so the behaviours that are about tenths of a second
-/// are not theirs.
+/// Containers, whose exchange goes through files: messages that go by one command, by several and by a file, and the ends of a cell that need
+/// commands of their own.
 /// </summary>
 public sealed class PrimeContainerTests(PrimeFixture fixture) : IClassFixture<PrimeFixture>
 {

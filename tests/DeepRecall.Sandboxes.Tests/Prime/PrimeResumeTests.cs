@@ -47,6 +47,20 @@ public sealed class PrimeResumeTests(PrimeFixture fixture) : IClassFixture<Prime
         run.AssertEachCallWasPaidOnce();
     }
 
+    [Fact]
+    public async Task PartOfAContainersInputThatWasWrittenAndAnsweredAsUnavailable_IsNotWrittenTwice()
+    {
+        await using var own = new PrimeFixture();
+        await own.InitializeAsync();
+        var text = new string('x', 100_000); // three parts
+        await using var repl = await TestRepl.StartAsync(own.CreateSandbox(options => options.Container = true), TestRepl.Settings, (_, _) =>
+        {
+            own.Emulator.Faults.FailInput(new InputFault(1, "unavailable"));
+            return Task.FromResult(HostReply.Text(text));
+        });
+        Assert.Equal("100000\n", await repl.PrintAsync("print(len(llm_query('x')))").WaitAsync(TimeSpan.FromSeconds(60), Token));
+    }
+
     [Theory]
     [InlineData(false)]
     [InlineData(true)]

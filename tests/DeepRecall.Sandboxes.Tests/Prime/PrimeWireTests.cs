@@ -1,6 +1,7 @@
 using System.Text.Json.Nodes;
 using DeepRecall.Repl;
 using DeepRecall.Sandboxes.Prime;
+using DeepRecall.Sandboxes.Tests.Cloud;
 using DeepRecall.Sandboxing;
 using DeepRecall.Testing.Emulators;
 
@@ -149,6 +150,20 @@ public sealed class PrimeWireTests : IAsyncLifetime
         var error = await Assert.ThrowsAsync<SandboxException>(() => TestRepl.StartAsync(_fixture.CreateSandbox(options => options.Container = container)));
         Assert.Contains(expected, error.Message, StringComparison.Ordinal);
         Assert.Equal(1, _fixture.Emulator.Created);
+        Assert.Empty(_fixture.Emulator.Sandboxes);
+    }
+
+    [Theory]
+    [InlineData(false, "/upload")]
+    [InlineData(false, "/Start")]
+    [InlineData(true, "/exec")]
+    public async Task ErrorsThatRepeatTheToken_AreToldWithoutIt(bool container, string path)
+    {
+        using var handler = new EchoingHandler(path);
+        var error = await Assert.ThrowsAsync<SandboxException>(() => TestRepl.StartAsync(_fixture.CreateSandbox(options => options.Container = container, handler)));
+        Assert.NotEmpty(handler.Secrets);
+        Assert.Contains("[redacted]", error.Message, StringComparison.Ordinal);
+        Assert.All(handler.Secrets, secret => Assert.DoesNotContain(secret, error.ToString(), StringComparison.Ordinal));
         Assert.Empty(_fixture.Emulator.Sandboxes);
     }
 

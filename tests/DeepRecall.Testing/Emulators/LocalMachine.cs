@@ -37,9 +37,17 @@ public sealed class LocalMachine
     /// <param name="command">The command and its arguments; found on the machine's own path.</param>
     /// <param name="directory">Where it runs; the machine's root when it is null.</param>
     /// <param name="variables">Variables beside the machine's own.</param>
-    public ProcessStartInfo Command(IEnumerable<string> command, string? directory = null, IEnumerable<KeyValuePair<string, string>>? variables = null)
+    public ProcessStartInfo Command(IEnumerable<string> command, string? directory = null, IEnumerable<KeyValuePair<string, string>>? variables = null) =>
+        Program("/usr/bin/env", ["--", .. command], directory, variables);
+
+    /// <summary>What starts a program there, with its three streams redirected; one that is not there cannot be started.</summary>
+    /// <param name="file">The program.</param>
+    /// <param name="arguments">Its arguments.</param>
+    /// <param name="directory">Where it runs; the machine's root when it is null.</param>
+    /// <param name="variables">Variables beside the machine's own.</param>
+    public ProcessStartInfo Program(string file, IEnumerable<string> arguments, string? directory = null, IEnumerable<KeyValuePair<string, string>>? variables = null)
     {
-        var start = new ProcessStartInfo("/usr/bin/env", ["--", .. command])
+        var start = new ProcessStartInfo(file, arguments)
         {
             WorkingDirectory = directory ?? Root,
             RedirectStandardInput = true,
@@ -56,6 +64,7 @@ public sealed class LocalMachine
         }
 
         start.Environment[Mark] = Root;
+        start.Environment[HostWatch.Variable] = HostWatch.Value;
         return start;
     }
 

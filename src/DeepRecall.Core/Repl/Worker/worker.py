@@ -810,11 +810,13 @@ class Session:
             self.end()
         elif request_id is None:
             pass  # a notification that this worker does not know
-        elif request_id in self.answered:
-            self.channel.send(self.answered[request_id])
         elif request_id not in self.accepted:
             self.accepted.add(request_id)
             return True
+        else:
+            answer = self.answered.get(request_id)  # once: the main thread may drop it meanwhile
+            if answer is not None:
+                self.channel.send(answer)
         return False
 
     def serve(self) -> None:
@@ -836,15 +838,14 @@ class Session:
     def resume(self) -> None:
         """After a cut in which messages of either side may be lost: says again what the host may have missed."""
         self.channel.resume()
-        if not self.accepted and not self.answered:
+        if not self.accepted:
             self.greet()
         self.capture.resume()
 
     def finish(self, request_id: Any, reply: Message) -> None:
         self.answered[request_id] = reply
-        self.accepted.discard(request_id)
         while len(self.answered) > self.REMEMBERED_ANSWERS:
-            self.answered.popitem(last=False)
+            self.accepted.discard(self.answered.popitem(last=False)[0])
         try:
             self.channel.send(reply)
         except MessageTooLarge as error:  # only an answer can be that long: everything else is capped

@@ -1,40 +1,26 @@
 using System.Collections.Concurrent;
 using System.ComponentModel;
-using System.Runtime.InteropServices;
 using System.Threading.Channels;
 using DeepRecall.Sandboxes.Connect;
-using DeepRecall.Sandboxes.Local;
 
 namespace DeepRecall.Testing.Emulators.Connect;
 
 /// <summary>The inside of an emulated sandbox: a home directory and the processes that run in it, all of which end with it.</summary>
-internal sealed partial class EmulatedMachine : IAsyncDisposable
+internal sealed class EmulatedMachine : IAsyncDisposable
 {
-    private const int Kill = 9;
-
     private readonly ConcurrentDictionary<uint, EmulatedProcess> _processes = new();
-    private readonly Dictionary<string, string> _environment;
+    private readonly LocalMachine _machine;
     private readonly ProcessFaults _faults;
 
-    private EmulatedMachine(string python, IReadOnlyDictionary<string, string> environment, ProcessFaults faults)
+    public EmulatedMachine(IReadOnlyDictionary<string, string> environment, ProcessFaults faults)
     {
         _faults = faults;
-        Home = Directory.CreateTempSubdirectory("deeprecall-emulated-").FullName;
-        _environment = new Dictionary<string, string>(environment, StringComparer.Ordinal)
-        {
-            ["PATH"] = $"{Path.GetDirectoryName(python)}:/usr/local/bin:/usr/bin:/bin",
-            ["HOME"] = Home,
-            ["USER"] = "user",
-            ["LOGNAME"] = "user",
-        };
+        _machine = new LocalMachine(new Dictionary<string, string>(environment, StringComparer.Ordinal) { ["USER"] = "user", ["LOGNAME"] = "user" });
     }
 
-    public string Home { get; }
+    public string Home => _machine.Root;
 
     public IEnumerable<EmulatedProcess> Processes => _processes.Values.Where(process => !process.HasEnded);
-
-    public static async Task<EmulatedMachine> CreateAsync(IReadOnlyDictionary<string, string> environment, ProcessFaults faults) =>
-        new((await LocalSandbox.ResolveAsync(null)).Executable, environment, faults);
 
     /// <summary>Starts a process.</summary>
     /// <exception cref="ConnectException">It cannot be started.</exception>
@@ -51,15 +37,9 @@ internal sealed partial class EmulatedMachine : IAsyncDisposable
             throw new ConnectException("invalid_argument", $"cwd '{command.Directory}' does not exist");
         }
 
-        var variables = new Dictionary<string, string>(_environment, StringComparer.Ordinal);
-        foreach (var (name, value) in environment ?? new Dictionary<string, string>())
-        {
-            variables[name] = value;
-        }
-
         try
         {
-            var started = EmulatedProcess.Start(command with { Directory = directory }, variables, _faults);
+            var started = EmulatedProcess.Start(_machine.Program(command.Command, command.Arguments, directory, environment), command, _faults);
             _processes[started.Process.Pid] = started.Process;
             return started;
         }
@@ -93,29 +73,8 @@ internal sealed partial class EmulatedMachine : IAsyncDisposable
 
     public async ValueTask DisposeAsync()
     {
-        foreach (var process in _processes.Values)
-        {
-            process.Signal(Kill);
-        }
-
         // As a machine that is switched off: whatever ran in it, by whatever parent, is gone.
-        var deadline = Environment.TickCount64 + 30_000;
-        while (ProcessTree.WithVariable("HOME", Home) is { Count: > 0 } left && Environment.TickCount64 < deadline)
-        {
-            left.ForEach(process => SendSignal(process, Kill));
-            await Task.Delay(2);
-        }
-
+        await Task.Run(_machine.Destroy);
         await Task.WhenAll(_processes.Values.Select(process => process.Ended)).WaitAsync(TimeSpan.FromSeconds(30));
-        try
-        {
-            Directory.Delete(Home, recursive: true);
-        }
-        catch (DirectoryNotFoundException)
-        {
-        }
     }
-
-    [LibraryImport("libc", EntryPoint = "kill", SetLastError = true)]
-    private static partial int SendSignal(int process, int signal);
 }

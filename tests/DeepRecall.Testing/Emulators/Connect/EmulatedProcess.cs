@@ -39,27 +39,8 @@ internal sealed partial class EmulatedProcess
     public Task Ended { get; private set; } = Task.CompletedTask;
 
     /// <summary>Starts a process, with its first subscriber attached before it can write anything.</summary>
-    public static (EmulatedProcess Process, ChannelReader<ProcessEvent> Events) Start(ProcessCommand command, IReadOnlyDictionary<string, string> environment, ProcessFaults faults)
+    public static (EmulatedProcess Process, ChannelReader<ProcessEvent> Events) Start(ProcessStartInfo start, ProcessCommand command, ProcessFaults faults)
     {
-        var start = new ProcessStartInfo(command.Command)
-        {
-            WorkingDirectory = command.Directory,
-            RedirectStandardInput = true,
-            RedirectStandardOutput = true,
-            RedirectStandardError = true,
-            UseShellExecute = false,
-        };
-        foreach (var argument in command.Arguments)
-        {
-            start.ArgumentList.Add(argument);
-        }
-
-        start.Environment.Clear();
-        foreach (var (name, value) in environment)
-        {
-            start.Environment[name] = value;
-        }
-
         var process = new EmulatedProcess(Process.Start(start)!, command, faults);
         if (!command.Stdin)
         {

@@ -98,5 +98,5 @@ public sealed class ProcessFaults
 
 /// <summary>How an input fails: after so many of its bytes were written (all, when there are fewer), and with which answer.</summary>
 /// <param name="BytesWritten">The bytes that reach the process.</param>
-/// <param name="Answer">A Connect code, or <see langword="null"/> for a connection that breaks.</param>
+/// <param name="Answer">A Connect code (a 503 where input goes by commands), or <see langword="null"/> for a connection that breaks.</param>
 public sealed record InputFault(int BytesWritten, string? Answer = null);

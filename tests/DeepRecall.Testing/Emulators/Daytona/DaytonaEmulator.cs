@@ -246,8 +246,8 @@ public sealed class DaytonaEmulator : IAsyncDisposable
         var labels = context.Request.Query["labels"] is { Count: > 0 } given ? JsonSerializer.Deserialize<Dictionary<string, string>>(given.ToString())! : [];
         var after = int.TryParse(context.Request.Query["cursor"], NumberStyles.None, CultureInfo.InvariantCulture, out var cursor) ? cursor : 0;
         var found = _machines.Values
-            .Where(machine => labels.All(label => machine.Labels.TryGetValue(label.Key, out var value) && value == label.Value))
-            .Where(machine => machine.Order > after)
+            .Where(machine => Faults.IgnoresFilters || labels.All(label => machine.Labels.TryGetValue(label.Key, out var value) && value == label.Value))
+            .Where(machine => Faults.RepeatsPages || machine.Order > after)
             .OrderBy(machine => machine.Order)
             .ToArray();
         var page = found.Take(PageSize).ToArray();

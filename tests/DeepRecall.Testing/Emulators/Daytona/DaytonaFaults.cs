@@ -31,6 +31,12 @@ public sealed class DaytonaFaults
     /// <summary>In which state a sandbox ends up, and why, in place of being started.</summary>
     public (string State, string Reason)? StartFailure { get; set; }
 
+    /// <summary>Whether a list has sandboxes that were not asked for.</summary>
+    public bool IgnoresFilters { get; set; }
+
+    /// <summary>Whether every page of a list is the first one.</summary>
+    public bool RepeatsPages { get; set; }
+
     /// <summary>Lets the next request fail that has no fault yet.</summary>
     /// <param name="method">The request's method.</param>
     /// <param name="path">How its path ends.</param>

@@ -102,7 +102,7 @@ public sealed partial class E2BEmulator : ConnectEmulator
         }
 
         var id = $"i{Guid.NewGuid():N}"[..20];
-        var machine = await EmulatedMachine.CreateAsync(Map(body["envVars"]), Faults);
+        var machine = new EmulatedMachine(Map(body["envVars"]), Faults);
         var sandbox = new EmulatedE2BSandbox(id, template, machine, Map(body["metadata"]), (bool?)body["allow_internet_access"] ?? true);
         Schedule(sandbox, (int?)body["timeout"] ?? (request.Path.StartsWith("/v2", StringComparison.Ordinal) ? 300 : 15));
         _sandboxes[id] = sandbox;

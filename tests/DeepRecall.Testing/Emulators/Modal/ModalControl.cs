@@ -98,15 +98,22 @@ internal sealed class ModalControl(ModalState state) : ModalClient.ModalClientBa
     public override Task<SandboxListResponse> SandboxList(SandboxListRequest request, ServerCallContext context)
     {
         const int PageSize = 2;
+        var faults = state.Emulator.Faults;
         var answer = new SandboxListResponse();
         answer.Sandboxes.Add(state.Machines.Values
             .Where(machine => request.IncludeFinished || !machine.Ended.IsCompleted)
-            .Where(machine => request.AppId.Length == 0 || machine.AppId == request.AppId)
-            .Where(machine => request.BeforeTimestamp == 0 || machine.CreatedAt < request.BeforeTimestamp)
-            .Where(machine => request.Tags.All(tag => machine.Definition.Tags.TryGetValue(tag.TagName, out var value) && value == tag.TagValue))
+            .Where(machine => faults.IgnoresFilters || request.AppId.Length == 0 || machine.AppId == request.AppId)
+            .Where(machine => faults.RepeatsPages || request.BeforeTimestamp == 0 || machine.CreatedAt < request.BeforeTimestamp)
+            .Where(machine => faults.IgnoresFilters || request.Tags.All(tag => machine.Definition.Tags.TryGetValue(tag.TagName, out var value) && value == tag.TagValue))
             .OrderByDescending(machine => machine.CreatedAt)
             .Take(PageSize)
-            .Select(machine => new SandboxInfo { Id = machine.Id, AppId = machine.AppId, CreatedAt = machine.CreatedAt }));
+            .Select(machine => new SandboxInfo
+            {
+                Id = machine.Id,
+                AppId = machine.AppId,
+                CreatedAt = machine.CreatedAt,
+                Tags = { machine.Definition.Tags.Select(tag => new SandboxTag { TagName = tag.Key, TagValue = tag.Value }) },
+            }));
         return Task.FromResult(answer);
     }
 
@@ -120,5 +127,5 @@ internal sealed class ModalControl(ModalState state) : ModalClient.ModalClientBa
 
     // The scheme is TLS's also where the emulator speaks without it: clients of a control API on loopback know.
     private CommandRouterAccess Access() =>
-        new() { Jwt = state.IssueToken(state.Emulator.Faults.RouterTokenLifetime), Url = state.Emulator.Url.Replace("http://", "https://", StringComparison.Ordinal) };
+        new() { Jwt = state.IssueToken(state.Emulator.Faults.RouterTokenLifetime), Url = state.Emulator.Faults.SandboxAddress ?? state.Emulator.Url.Replace("http://", "https://", StringComparison.Ordinal) };
 }

@@ -32,6 +32,15 @@ public sealed class ModalFaults
     /// <summary>Why an image cannot be built; null when it can.</summary>
     public Func<string, string?> ImageFailure { get; set; } = _ => null;
 
+    /// <summary>Whether a list has sandboxes that were not asked for.</summary>
+    public bool IgnoresFilters { get; set; }
+
+    /// <summary>Whether every page of a list is the first one.</summary>
+    public bool RepeatsPages { get; set; }
+
+    /// <summary>The address that is told of a sandbox; null for the true one.</summary>
+    public string? SandboxAddress { get; set; }
+
     /// <summary>Lets the next call of a method fail that has no fault yet.</summary>
     public void FailNext(string method, CallFault fault, int times = 1)
     {

@@ -133,6 +133,13 @@ public sealed partial class PrimeEmulator
                 continue;
             }
 
+            if (fault is { Answer: not null })
+            {
+                context.Response.Headers.RetryAfter = "0";
+                await FailAsync(context, 503, "injected");
+                return;
+            }
+
             if (fault is not null)
             {
                 context.Abort();

@@ -102,7 +102,7 @@ public sealed partial class PrimeEmulator : ConnectEmulator
         }
 
         var environment = body["environment_vars"]?.AsObject().ToDictionary(entry => entry.Key, entry => (string)entry.Value!, StringComparer.Ordinal) ?? [];
-        var sandbox = new EmulatedPrimeSandbox(id, body, await EmulatedMachine.CreateAsync(environment, Faults)) { PollsLeft = PollsUntilRunning };
+        var sandbox = new EmulatedPrimeSandbox(id, body, new EmulatedMachine(environment, Faults)) { PollsLeft = PollsUntilRunning };
         sandbox.Expiry = new Timer(_ => _ = ExpireAsync(id), null, TimeSpan.FromMinutes((int?)body["timeout_minutes"] ?? 60), Timeout.InfiniteTimeSpan);
         _sandboxes[id] = sandbox;
         Interlocked.Increment(ref _created);
