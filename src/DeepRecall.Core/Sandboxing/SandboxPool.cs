@@ -89,7 +89,10 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
 
         try
         {
-            return await TakeAsync().ConfigureAwait(false) ?? await _inner.StartAsync(request, cancellationToken).ConfigureAwait(false);
+            var ready = await TakeAsync().ConfigureAwait(false);
+            ready?.Leave();
+            Telemetry.PoolTaken(_inner.Name, isHit: ready is not null);
+            return ready ?? await _inner.StartAsync(request, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -115,7 +118,7 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
         }
     }
 
-    private async Task<ISandboxProcess?> TakeAsync()
+    private async Task<PooledProcess?> TakeAsync()
     {
         while (_idle.TryDequeue(out var process))
         {
@@ -147,6 +150,7 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
     {
         // Its caller is a request that goes on meanwhile.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        System.Diagnostics.Activity.Current = null; // what is started now is no part of that request's trace
         try
         {
             await FillAsync(_lifetime.Token).ConfigureAwait(false);
@@ -172,7 +176,7 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
                 cancellationToken.ThrowIfCancellationRequested();
                 var request = new SandboxStartRequest { WorkerSource = WorkerSource.Text, Nonce = Guid.NewGuid().ToString("N") };
                 var process = await _inner.StartAsync(request, cancellationToken).ConfigureAwait(false);
-                _idle.Enqueue(new PooledProcess(process, request.Nonce, _time.GetTimestamp()));
+                _idle.Enqueue(new PooledProcess(process, request.Nonce, _time.GetTimestamp(), _inner.Name).Enter());
             }
         }
         finally

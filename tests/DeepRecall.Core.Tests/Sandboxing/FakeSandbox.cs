@@ -8,7 +8,7 @@ internal sealed class FakeSandbox(int defaultPoolSize = 0) : ISandbox
 {
     private readonly ConcurrentQueue<FakeProcess> _started = new();
 
-    public string Name => "fake";
+    public string Name { get; init; } = "fake";
 
     public string Description => "Nothing runs here.";
 
