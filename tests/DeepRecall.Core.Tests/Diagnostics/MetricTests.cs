@@ -98,6 +98,37 @@ public sealed class MetricTests
     }
 
     [Fact]
+    public async Task SubcallThatTheBudgetRefuses_IsALimitThatWasHit()
+    {
+        using var spans = new SpanRecorder();
+        using var metrics = new MetricRecorder(spans.Root);
+        using var client = Plan.Client(
+            new ScriptedChatClient(request => request.Turn == 0 ? Script.Code("print(llm_query('x' * 400_000))") : Script.Answer("1")),
+            options => options.MaxTokens = 200_000);
+
+        await client.GetResponseAsync(Script.About("the context"), cancellationToken: Token);
+
+        Assert.Equal("1 deeprecall.limit=MaxTokens", metrics.Sums("deeprecall.limits"));
+        Assert.Equal("1 deeprecall.outcome=error,deeprecall.subcall.function=llm_query", metrics.Sums("deeprecall.subcalls"));
+        Assert.Equal("MaxTokens", spans.One("subcall llm_query").GetTagItem("error.type"));
+    }
+
+    [Fact]
+    public async Task FunctionThatCodeMadeUp_HasNoSeriesOfItsOwn()
+    {
+        using var spans = new SpanRecorder();
+        using var metrics = new MetricRecorder(spans.Root);
+        var options = new ChatOptions { Tools = [AIFunctionFactory.Create(() => 1, "look_up")] };
+        using var client = Plan.Client(new ScriptedChatClient(request => request.Turn == 0
+            ? Script.Code("dict(zip(look_up.__code__.co_freevars, look_up.__closure__))['name'].cell_contents = 'made_up'\ntry:\n    look_up()\nexcept Exception as e:\n    print(e)")
+            : Script.Answer("1")));
+
+        await client.GetResponseAsync(Script.About("the context"), options, Token);
+
+        Assert.Equal("1 deeprecall.outcome=error,deeprecall.subcall.function=_OTHER", metrics.Sums("deeprecall.subcalls"));
+    }
+
+    [Fact]
     public async Task Pool_TellsItsIdleProcessesAndWhetherOneWasThere()
     {
         const string Environment = "pool-of-the-metrics-test";

@@ -1,6 +1,9 @@
 using System.Diagnostics;
+using DeepRecall.Repl;
 using DeepRecall.Retrieval;
+using DeepRecall.Sandboxing;
 using DeepRecall.Testing;
+using DeepRecall.Tests.Sandboxing;
 using DeepRecall.Trajectory;
 using Microsoft.Extensions.AI;
 
@@ -77,7 +80,7 @@ public sealed class SpanTests
             ("gen_ai.usage.output_tokens", 30L),
             ("error.type", null));
         Assert.Equal((ActivityKind.Internal, ActivityStatusCode.Unset, spans.Root.SpanId), (run.Kind, run.Status, run.ParentSpanId));
-        Assert.Equal("0.1.0", run.Source.Version);
+        Assert.Equal(typeof(DeepRecallChatClient).Assembly.GetName().Version?.ToString(3), run.Source.Version);
 
         var child = Assert.Single(spans.Spans, span => span.DisplayName == run.DisplayName && span != run);
         AssertTags(child, ("deeprecall.depth", 1), ("deeprecall.turns", 2), ("gen_ai.usage.input_tokens", 30L), ("deeprecall.run.id", trajectory.Turns[0].Cells[0].Subcalls[1].Child!.RunId));
@@ -189,6 +192,70 @@ public sealed class SpanTests
 
         Assert.Equal("invoke_workflow deeprecall\n  turn 1\n    chat scripted-model\n    execute_cell 1\n  chat scripted-model", spans.Tree());
         AssertTags(spans.Spans[0], ("deeprecall.stop_reason", "MaxConsecutiveErrors"), ("error.type", "DeepRecall.BudgetExceededException"));
+    }
+
+    [Fact]
+    public async Task Summary_IsAModelCallOfTheRun()
+    {
+        using var spans = new SpanRecorder();
+        using var client = Plan.Client(
+            new ScriptedChatClient((request, _) => Task.FromResult(new ChatResponse(new ChatMessage(
+                ChatRole.Assistant,
+                request.LastText.Contains("ummar", StringComparison.Ordinal) && request.Turn == 1 ? "the summary" : request.Turn == 0 ? Script.Code("print(1)") : Script.Answer("1")))
+            {
+                Usage = new UsageDetails { InputTokenCount = 900, OutputTokenCount = 50 },
+            })),
+            options => options.Model = new ModelInfo { ContextWindow = 1_000 });
+
+        var response = await client.GetResponseAsync(Script.About("the context"), cancellationToken: Token);
+
+        Assert.Single(response.GetTrajectory()!.Compactions);
+        Assert.Equal(
+            "invoke_workflow deeprecall\n  turn 1\n    chat scripted-model\n    execute_cell 1\n  chat scripted-model\n  turn 2\n    chat scripted-model\n    execute_cell 2",
+            spans.Tree());
+    }
+
+    [Fact]
+    public async Task ConsumerThatStopsReading_EndsEverySpan()
+    {
+        using var spans = new SpanRecorder();
+        using var client = Plan.Client(new ScriptedChatClient(async (request, token) =>
+        {
+            if (!request.IsRun)
+            {
+                await Task.Delay(Timeout.Infinite, token);
+            }
+
+            return new ChatResponse(new ChatMessage(ChatRole.Assistant, Script.Code("llm_query('q')")));
+        }));
+
+        await foreach (var update in client.GetStreamingResponseAsync(Script.About("the context"), cancellationToken: Token))
+        {
+            if (update.GetDeepRecallEvents().OfType<SubcallStartedEvent>().Any())
+            {
+                break;
+            }
+        }
+
+        Assert.StartsWith("invoke_workflow deeprecall\n  turn 1\n    chat scripted-model\n    execute_cell 1\n      subcall llm_query", spans.Tree(), StringComparison.Ordinal);
+        AssertTags(spans.Spans[0], ("deeprecall.stop_reason", "Cancelled"));
+        AssertTags(spans.One("execute_cell 1"), ("deeprecall.cell.status", "Interrupted"));
+    }
+
+    [Fact]
+    public async Task ProcessThatAPoolStartsForLater_IsNoPartOfTheRequestsTrace()
+    {
+        using var spans = new SpanRecorder();
+        var sandbox = new FakeSandbox();
+        await using var pool = new SandboxPool(sandbox, new SandboxPoolOptions { Size = 1 });
+
+        await pool.StartAsync(new SandboxStartRequest { WorkerSource = WorkerSource.Text, Nonce = "mine" }, Token);
+        while (sandbox.Started.Count < 2)
+        {
+            await Task.Delay(5, Token);
+        }
+
+        Assert.Equal([spans.Root, null], sandbox.Started.Select(process => process.StartedIn));
     }
 
     [Fact]

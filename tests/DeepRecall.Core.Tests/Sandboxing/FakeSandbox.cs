@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using DeepRecall.Sandboxing;
 
 namespace DeepRecall.Tests.Sandboxing;
@@ -39,6 +40,9 @@ internal sealed class FakeSandbox(int defaultPoolSize = 0) : ISandbox
         private readonly TaskCompletionSource<SandboxExit> _exited = new();
 
         public SandboxStartRequest Request => request;
+
+        /// <summary>What was current when it was started.</summary>
+        public Activity? StartedIn { get; } = Activity.Current;
 
         public int Disposals { get; private set; }
 
