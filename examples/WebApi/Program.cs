@@ -1,3 +1,4 @@
+using System.Text.Json.Serialization;
 using Microsoft.Extensions.AI;
 using WebApi;
 
@@ -5,7 +6,11 @@ using WebApi;
 var builder = WebApplication.CreateBuilder(args);
 builder.Services.AddDeepRecall(builder.Configuration.GetSection("DeepRecall"));
 builder.Services.AddHealthChecks().AddDeepRecallBackend().AddDeepRecallSandbox();
-builder.Services.ConfigureHttpJsonOptions(options => options.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJsonContext.Default));
+builder.Services.ConfigureHttpJsonOptions(options =>
+{
+    options.SerializerOptions.TypeInfoResolverChain.Insert(0, ApiJsonContext.Default);
+    options.SerializerOptions.DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingNull;
+});
 
 var app = builder.Build();
 app.MapHealthChecks("/health");

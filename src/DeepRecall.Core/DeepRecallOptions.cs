@@ -1,3 +1,4 @@
+using DeepRecall.Diagnostics;
 using DeepRecall.Retrieval;
 using DeepRecall.Sandboxing;
 using DeepRecall.Sessions;
@@ -183,6 +184,13 @@ public class DeepRecallOptions
     /// end the run, as models trained on older RLM harnesses write them. Default <see langword="true"/>.
     /// </summary>
     public bool AcceptFinalText { get; set; } = true;
+
+    /// <summary>
+    /// Gets or sets a value indicating whether spans (<see cref="DeepRecallTelemetry"/>) tell what was asked, written, printed and answered, and the
+    /// messages of errors, of each text its first 4,000 characters. Default <see langword="false"/>, or <see langword="true"/> when the environment
+    /// variable <c>OTEL_INSTRUMENTATION_GENAI_CAPTURE_MESSAGE_CONTENT</c> is <c>true</c>.
+    /// </summary>
+    public bool EnableSensitiveTelemetry { get; set; } = Telemetry.IsSensitiveByDefault;
 
     /// <summary>Says what is wrong with these options; empty when nothing is.</summary>
     internal IReadOnlyList<string> Validate() => DeepRecallOptionsValidator.Validate(this);

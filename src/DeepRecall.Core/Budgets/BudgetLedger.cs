@@ -1,4 +1,5 @@
 using System.Globalization;
+using DeepRecall.Diagnostics;
 using DeepRecall.Trajectory;
 
 namespace DeepRecall.Budgets;
@@ -101,6 +102,7 @@ internal sealed class BudgetLedger
         {
             if (count >= limit)
             {
+                Telemetry.LimitHit(option);
                 return string.Create(CultureInfo.InvariantCulture, $"all {limit:N0} {what} ({option}) are used, 0 are left; go on with what you have");
             }
 

@@ -1,14 +1,16 @@
+using DeepRecall.Diagnostics;
 using DeepRecall.Subcalls;
 using Microsoft.Extensions.AI;
 
 namespace DeepRecall.Budgets;
 
-/// <summary>Makes the model calls of a request: within the limiter, reserved in the ledger, and counted.</summary>
+/// <summary>Makes the model calls of a request: within the limiter, reserved in the ledger, counted, and told as spans.</summary>
 internal sealed class ModelMeter(DeepRecallOptions options, BudgetLedger ledger, SubcallLimiter limiter)
 {
     private readonly TokenBound _bound = new(options.CountTokens);
 
     /// <summary>Calls a model.</summary>
+    /// <param name="client">The model's client.</param>
     /// <param name="model">What is known of it.</param>
     /// <param name="messages">The prompt.</param>
     /// <param name="chatOptions">The call's options; they are copied.</param>
@@ -18,6 +20,7 @@ internal sealed class ModelMeter(DeepRecallOptions options, BudgetLedger ledger,
     /// <param name="closing">Whether this is the last call, which may use what was kept for it.</param>
     /// <exception cref="LimitException">The budget does not allow the call.</exception>
     public Task<ModelResponse> CallAsync(
+        IChatClient client,
         ModelInfo model,
         IReadOnlyList<ChatMessage> messages,
         ChatOptions? chatOptions,
@@ -37,10 +40,18 @@ internal sealed class ModelMeter(DeepRecallOptions options, BudgetLedger ledger,
                 }
 
                 var progress = new CallProgress();
-                var running = RunAsync(() => call(own, progress, cancellationToken), progress, model, messages, tally, held, cancellationToken);
+                using var activity = ChatActivity.Start(options, client, messages, own);
+                var running = RunAsync(() => call(own, progress, cancellationToken), progress, client, model, messages, own, tally, held, cancellationToken);
                 try
                 {
-                    return await running.WaitAsync(cancellationToken).ConfigureAwait(false);
+                    var response = await running.WaitAsync(cancellationToken).ConfigureAwait(false);
+                    activity.End(response);
+                    return response;
+                }
+                catch (Exception error)
+                {
+                    activity.Fail(error);
+                    throw;
                 }
                 finally
                 {
@@ -59,8 +70,10 @@ internal sealed class ModelMeter(DeepRecallOptions options, BudgetLedger ledger,
     private async Task<ModelResponse> RunAsync(
         Func<Task<ChatResponse?>> call,
         CallProgress progress,
+        IChatClient client,
         ModelInfo model,
         IReadOnlyList<ChatMessage> messages,
+        ChatOptions? own,
         UsageTally tally,
         BudgetLedger.Reservation? held,
         CancellationToken cancellationToken)
@@ -87,6 +100,7 @@ internal sealed class ModelMeter(DeepRecallOptions options, BudgetLedger ledger,
 
         var usage = WithCost(response?.Usage, model);
         tally.Add(usage);
+        Telemetry.ModelCalled(client, own, response, usage);
         Settle(held, usage, response, messages, model);
         return new ModelResponse(response, usage);
     }

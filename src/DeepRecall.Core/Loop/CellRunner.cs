@@ -94,6 +94,8 @@ internal sealed class CellRunner(RunScope scope, AnswerFormat format, RunLog log
     private async Task<(CellRecord Record, CellResult Result)> RunCellAsync(string code, List<CellRecord> cells, CancellationToken stop, CancellationToken cancellationToken)
     {
         var number = ++_cells;
+        using var activity = CellActivity.Start(scope.Options, number, code);
+        subcalls.BeginCell();
         scope.Sink.WriteEvent(new CellStartedEvent(runId, depth, number, code));
         var started = scope.Time.GetTimestamp();
         var seen = new StringBuilder();
@@ -113,7 +115,7 @@ internal sealed class CellRunner(RunScope scope, AnswerFormat format, RunLog log
         catch (Exception error)
         {
             // What the cell had printed and paid for until then is told too.
-            cells.Add(new CellRecord
+            var ended = new CellRecord
             {
                 Number = number,
                 Code = code,
@@ -124,7 +126,9 @@ internal sealed class CellRunner(RunScope scope, AnswerFormat format, RunLog log
                 Subcalls = subcalls.TakeRecords(),
                 Duration = scope.Time.GetElapsedTime(started),
                 WaitDuration = default,
-            });
+            };
+            cells.Add(ended);
+            activity.End(ended, error);
             throw;
         }
 
@@ -145,6 +149,7 @@ internal sealed class CellRunner(RunScope scope, AnswerFormat format, RunLog log
             WaitDuration = result.Waited,
         };
         cells.Add(record);
+        activity.End(record);
         Log.CellEnded(scope.Logger, runId, number, result.Status, result.Output);
         scope.Sink.WriteEvent(new CellCompletedEvent(runId, depth, record));
         return (record, result);

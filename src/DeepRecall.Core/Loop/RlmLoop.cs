@@ -17,6 +17,7 @@ internal sealed class RlmLoop
     private readonly RootModel _model;
     private readonly string _runId;
     private readonly int _depth;
+    private readonly string? _conversationId;
     private readonly SubcallDispatcher _subcalls;
     private readonly ReplTenancy _tenancy;
     private readonly Conversation _conversation = new();
@@ -32,6 +33,7 @@ internal sealed class RlmLoop
         _model = new RootModel(scope, model, info, request.ModelOptions, tally, isRoot: depth == 0);
         _runId = runId;
         _depth = depth;
+        _conversationId = conversationId;
         _subcalls = new SubcallDispatcher(scope, request, runId, depth, tally);
         _log = new RunLog(scope, request, runId, depth, tally);
         _tenancy = new ReplTenancy(scope, request, _subcalls, store, conversationId);
@@ -47,39 +49,48 @@ internal sealed class RlmLoop
     /// <remarks>An exception that ends the run carries its trajectory.</remarks>
     public async Task<RlmOutcome> RunAsync(CancellationToken work, CancellationToken end)
     {
+        using var activity = RunActivity.Start(_scope.Options, _request.Question, _runId, _depth, _conversationId);
         Log.RunStarted(_scope.Logger, _runId, _depth, _scope.Sandbox.Name);
         try
         {
-            try
-            {
-                _log.Repl = await _tenancy.EnterAsync(work).ConfigureAwait(false);
-                if (_tenancy.Lost is { } lost)
-                {
-                    _log.AddNote(lost);
-                }
-
-                _conversation.Begin(
-                    Prompts.SystemMessage(_scope, _request, _depth, _subcalls.HasChildren),
-                    Prompts.FirstMessage(_request, _log.Repl, _tenancy, MaxTurns));
-                var outcome = await TakeTurnsAsync(work, end).ConfigureAwait(false);
-                await _tenancy.KeepAsync(_conversation, outcome.Answer, end).ConfigureAwait(false);
-                return outcome;
-            }
-            catch (Exception error) when (LimitOf(error) is { } limit)
-            {
-                var outcome = await EndAtLimitAsync(limit, end).ConfigureAwait(false);
-                await _tenancy.KeepAsync(_conversation, outcome.Answer, end).ConfigureAwait(false);
-                return outcome;
-            }
-            finally
-            {
-                await LeaveAsync(end).ConfigureAwait(false);
-            }
+            var outcome = await RunToEndAsync(work, end).ConfigureAwait(false);
+            activity.End(outcome.Trajectory);
+            return outcome;
         }
         catch (Exception error)
         {
             _log.Fail(error, error is OperationCanceledException && end.IsCancellationRequested ? StopReason.Cancelled : StopReason.Failed);
+            activity.Fail(error);
             throw;
+        }
+    }
+
+    private async Task<RlmOutcome> RunToEndAsync(CancellationToken work, CancellationToken end)
+    {
+        try
+        {
+            _log.Repl = await _tenancy.EnterAsync(work).ConfigureAwait(false);
+            if (_tenancy.Lost is { } lost)
+            {
+                _log.AddNote(lost);
+            }
+
+            _conversation.Begin(
+                Prompts.SystemMessage(_scope, _request, _depth, _subcalls.HasChildren),
+                Prompts.FirstMessage(_request, _log.Repl, _tenancy, MaxTurns));
+            var outcome = await TakeTurnsAsync(work, end).ConfigureAwait(false);
+            await _tenancy.KeepAsync(_conversation, outcome.Answer, end).ConfigureAwait(false);
+            return outcome;
+        }
+        catch (Exception error) when (LimitOf(error) is { } limit)
+        {
+            var outcome = await EndAtLimitAsync(limit, end).ConfigureAwait(false);
+            await _tenancy.KeepAsync(_conversation, outcome.Answer, end).ConfigureAwait(false);
+            return outcome;
+        }
+        finally
+        {
+            await LeaveAsync(end).ConfigureAwait(false);
         }
     }
 
@@ -122,6 +133,20 @@ internal sealed class RlmLoop
     private async Task<string?> TakeTurnAsync(int turn, bool isLast, CancellationToken work, CancellationToken end)
     {
         work.ThrowIfCancellationRequested();
+        using var activity = TurnActivity.Start(_scope.Options, turn);
+        try
+        {
+            return await AskAndRunAsync(turn, isLast, work, end).ConfigureAwait(false);
+        }
+        catch (Exception error)
+        {
+            activity.Fail(error);
+            throw;
+        }
+    }
+
+    private async Task<string?> AskAndRunAsync(int turn, bool isLast, CancellationToken work, CancellationToken end)
+    {
         var started = _scope.Time.GetTimestamp();
         Begin(turn);
         var reply = await AskAsync(turn, work).ConfigureAwait(false);

@@ -16,6 +16,7 @@ internal sealed class RootModel(RunScope scope, IChatClient client, ModelInfo in
         var reader = new ReplyReader(isRoot ? scope.Sink : null);
         var streams = isRoot && scope.Sink.IsStreaming;
         var response = await scope.Meter.CallAsync(
+            client,
             info,
             messages,
             options,
@@ -40,7 +41,7 @@ internal sealed class RootModel(RunScope scope, IChatClient client, ModelInfo in
         var started = scope.Time.GetTimestamp();
         var reader = new ReplyReader(sink: null);
         var response = await scope.Meter.CallAsync(
-            info, messages, ownOptions, tally, (own, _, token) => GetAsync(messages, own, token), cancellationToken, closing).ConfigureAwait(false);
+            client, info, messages, ownOptions, tally, (own, _, token) => GetAsync(messages, own, token), cancellationToken, closing).ConfigureAwait(false);
         reader.Take(response.Response);
         return reader.Complete(response, scope.Time.GetElapsedTime(started));
     }

@@ -360,16 +360,19 @@ internal sealed class ReplSession : IAsyncDisposable
         using var timeout = new CancellationTokenSource(_settings.StartTimeout, _time);
         using var linked = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, timeout.Token);
         ReplWorker? worker = null;
+        var started = _time.GetTimestamp();
         try
         {
-            var started = _time.GetTimestamp();
             worker = await ReplWorker.StartAsync(_sandbox, (call, token) => _callHost(call, token), linked.Token).ConfigureAwait(false);
             await SetUpAsync(worker, "initialize", linked.Token).ConfigureAwait(false);
-            Log.ReplStarted(_logger, _sandbox.Name, _time.GetElapsedTime(started).TotalMilliseconds);
+            var duration = _time.GetElapsedTime(started);
+            Log.ReplStarted(_logger, _sandbox.Name, duration.TotalMilliseconds);
+            Telemetry.SandboxStarted(_sandbox.Name, duration, isError: false);
             NoteIsolation(worker.Isolation);
         }
         catch (Exception error)
         {
+            Telemetry.SandboxStarted(_sandbox.Name, _time.GetElapsedTime(started), isError: true);
             if (worker is not null)
             {
                 await worker.DisposeAsync().ConfigureAwait(false);

@@ -1,8 +1,12 @@
+using DeepRecall.Diagnostics;
+
 namespace DeepRecall.Sandboxing;
 
 /// <summary>A process that was started before there was a request for it.</summary>
-internal sealed class PooledProcess(ISandboxProcess inner, string nonce, long since) : ISandboxProcess
+internal sealed class PooledProcess(ISandboxProcess inner, string nonce, long since, string environment) : ISandboxProcess
 {
+    private int _hasLeft;
+
     public event EventHandler Resumed
     {
         add => inner.Resumed += value;
@@ -31,5 +35,25 @@ internal sealed class PooledProcess(ISandboxProcess inner, string nonce, long si
 
     public Task KillAsync(CancellationToken cancellationToken) => inner.KillAsync(cancellationToken);
 
-    public ValueTask DisposeAsync() => inner.DisposeAsync();
+    /// <summary>Enters the pool: it counts as idle until it leaves it or ends.</summary>
+    public PooledProcess Enter()
+    {
+        Telemetry.PoolIdleChanged(environment, 1);
+        return this;
+    }
+
+    /// <summary>Leaves the pool; once is enough.</summary>
+    public void Leave()
+    {
+        if (Interlocked.Exchange(ref _hasLeft, 1) == 0)
+        {
+            Telemetry.PoolIdleChanged(environment, -1);
+        }
+    }
+
+    public ValueTask DisposeAsync()
+    {
+        Leave();
+        return inner.DisposeAsync();
+    }
 }

@@ -108,7 +108,10 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
 
         try
         {
-            return await TakeAsync().ConfigureAwait(false) ?? await _inner.StartAsync(request, cancellationToken).ConfigureAwait(false);
+            var ready = await TakeAsync().ConfigureAwait(false);
+            ready?.Leave();
+            Telemetry.PoolTaken(_inner.Name, isHit: ready is not null);
+            return ready ?? await _inner.StartAsync(request, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -189,7 +192,7 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
         }
     }
 
-    private async Task<ISandboxProcess?> TakeAsync()
+    private async Task<PooledProcess?> TakeAsync()
     {
         while (Dequeue() is { } process)
         {
@@ -221,6 +224,7 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
     {
         // Its caller is a request that goes on meanwhile.
         await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        System.Diagnostics.Activity.Current = null; // what is started now is no part of that request's trace
         try
         {
             await FillAsync(_lifetime.Token).ConfigureAwait(false);
@@ -261,7 +265,7 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
         var starting = _inner.StartAsync(request, linked.Token);
         try
         {
-            return new PooledProcess(await starting.WaitAsync(linked.Token).ConfigureAwait(false), request.Nonce, _time.GetTimestamp());
+            return new PooledProcess(await starting.WaitAsync(linked.Token).ConfigureAwait(false), request.Nonce, _time.GetTimestamp(), _inner.Name).Enter();
         }
         catch (OperationCanceledException error)
         {

@@ -88,6 +88,7 @@ internal sealed class SubQueries(RunScope scope, RlmRequest request, int depth, 
             try
             {
                 (response, spent) = await scope.Meter.CallAsync(
+                    client.Client,
                     client.Info,
                     prompt,
                     options,

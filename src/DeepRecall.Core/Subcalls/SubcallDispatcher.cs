@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using System.Text.Json;
 using DeepRecall.Budgets;
 using DeepRecall.Loop;
@@ -24,6 +25,7 @@ internal sealed class SubcallDispatcher
     private readonly SubcallRecorder _recorder;
     private readonly SubQueries _queries;
     private readonly SearchCalls? _search;
+    private volatile Activity? _cell;
 
     public SubcallDispatcher(RunScope scope, RlmRequest request, string runId, int depth, UsageTally tally)
     {
@@ -43,6 +45,10 @@ internal sealed class SubcallDispatcher
 
     /// <inheritdoc cref="SubcallRecorder.TakeRecords" />
     public IReadOnlyList<SubcallRecord> TakeRecords() => _recorder.TakeRecords();
+
+    /// <summary>Begins a cell: what it calls belongs to what is current now.</summary>
+    /// <remarks>Calls come from the REPL's pipe, where nothing of the request is current.</remarks>
+    public void BeginCell() => _cell = Activity.Current;
 
     /// <summary>Serves a call.</summary>
     public async Task<HostReply> CallAsync(CallParams call, CancellationToken cancellationToken)
@@ -70,6 +76,7 @@ internal sealed class SubcallDispatcher
 
     private async Task<HostReply> DispatchAsync(CallParams call, CancellationToken cancellationToken)
     {
+        Activity.Current = _cell;
         switch (call.Name)
         {
             case LlmQuery or RlmQuery:

@@ -29,6 +29,7 @@ internal sealed class SubcallRecorder(RunScope scope, string runId, int depth)
         var number = scope.NextSubcall();
         var started = scope.Time.GetTimestamp();
         var shown = Excerpt.Head(prompt);
+        using var activity = SubcallActivity.Start(scope.Options, function, number, model, shown);
         scope.Sink.WriteEvent(new SubcallStartedEvent(runId, depth, number, function, model, shown));
         SubcallOutcome outcome;
         try
@@ -44,6 +45,7 @@ internal sealed class SubcallRecorder(RunScope scope, string runId, int depth)
             outcome = new SubcallOutcome($"Error: {error.Message}", IsError: true, Cause: error);
         }
 
+        activity.End(outcome);
         if (outcome.IsError)
         {
             Log.SubcallFailed(scope.Logger, runId, number, function, outcome.Cause?.GetType().Name ?? "no text");

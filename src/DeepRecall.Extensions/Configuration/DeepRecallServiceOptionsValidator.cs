@@ -57,7 +57,7 @@ internal sealed class DeepRecallServiceOptionsValidator(DeepRecallRegistry regis
             var provider = entry.Provider ?? key;
             if (!BackendNames.All.Contains(provider, StringComparer.Ordinal))
             {
-                problems.Add($"{instance.Path}:Backends:{key}:Provider is {(entry.Provider is null ? $"not set, and the key '{key}' is no provider" : $"'{provider}'")}; {OneOf(provider, BackendNames.All)}");
+                problems.Add($"{instance.Path}:Backends:{key}:Provider is {WrongProvider(key, entry.Provider, "provider", BackendNames.All)}");
             }
         }
 
@@ -117,7 +117,7 @@ internal sealed class DeepRecallServiceOptionsValidator(DeepRecallRegistry regis
             var provider = SectionBinder.ProviderOf(key, entry);
             if (!EnvironmentNames.All.Contains(provider, StringComparer.Ordinal))
             {
-                problems.Add($"{instance.Path}:Environments:{key}:Provider is {(entry.Provider is null ? $"not set, and the key '{key}' is no environment" : $"'{provider}'")}; {OneOf(provider, EnvironmentNames.All)}");
+                problems.Add($"{instance.Path}:Environments:{key}:Provider is {WrongProvider(key, entry.Provider, "environment", EnvironmentNames.All)}");
             }
 
             if (entry.Pool.Size < 0)
@@ -193,6 +193,10 @@ internal sealed class DeepRecallServiceOptionsValidator(DeepRecallRegistry regis
         var message = error.ParamName is { } parameter ? error.Message.Replace($" (Parameter '{parameter}')", string.Empty, StringComparison.Ordinal) : error.Message;
         return message.Contains(prefix, StringComparison.Ordinal) ? message.Replace(prefix, path + ":", StringComparison.Ordinal) : $"{path}:{message}";
     }
+
+    // A key is a name of the application's own, of which nothing is guessed.
+    private static string WrongProvider(string key, string? given, string kind, IReadOnlyList<string> known) =>
+        given is null ? $"not set, and the key '{key}' is no {kind}; it must be one of {string.Join(", ", known)}." : $"'{given}'; {OneOf(given, known)}";
 
     private static string OneOf(string name, IReadOnlyList<string> known) =>
         NearestName.Find(name, known) is { } nearest ? $"did you mean {nearest}?" : $"it must be one of {string.Join(", ", known)}.";

@@ -1,4 +1,5 @@
 using System.Collections.Concurrent;
+using System.Diagnostics;
 using DeepRecall.Sandboxing;
 
 namespace DeepRecall.Tests.Sandboxing;
@@ -8,7 +9,7 @@ internal sealed class FakeSandbox(int defaultPoolSize = 0) : ISandbox
 {
     private readonly ConcurrentQueue<FakeProcess> _started = new();
 
-    public string Name => "fake";
+    public string Name { get; init; } = "fake";
 
     public string Description => "Nothing runs here.";
 
@@ -44,6 +45,9 @@ internal sealed class FakeSandbox(int defaultPoolSize = 0) : ISandbox
         public event EventHandler? Resumed;
 
         public SandboxStartRequest Request => request;
+
+        /// <summary>What was current when it was started.</summary>
+        public Activity? StartedIn { get; } = Activity.Current;
 
         public int Disposals { get; private set; }
 

@@ -57,7 +57,9 @@ public sealed class SectionBindingTests
         Assert.Equal((TimeSpan.FromMinutes(10), 1.25m, LimitBehavior.Throw), (options.MaxDuration, options.MaxCostUsd, options.OnLimit));
         Assert.Null(options.CompactionThreshold);
         Assert.Equal(CodeFences.Repl | CodeFences.Untagged, options.CodeFences);
-        Assert.Equal((["send"], ["look"], true), (options.ApprovedTools.ToArray(), options.ChildTools!.ToArray(), options.Persistent));
+        Assert.Equal(["send"], options.ApprovedTools);
+        Assert.Equal(["look"], options.ChildTools!);
+        Assert.True(options.Persistent);
     }
 
     [Theory]
