@@ -1,6 +1,4 @@
 using DeepRecall.Request;
-using DeepRecall.Sandboxes.Local;
-using DeepRecall.Sandboxing;
 using DeepRecall.Trajectory;
 using Microsoft.Extensions.AI;
 using Microsoft.Extensions.DependencyInjection;
@@ -44,17 +42,15 @@ internal static class Program
     {
         var builder = Host.CreateApplicationBuilder(new HostApplicationBuilderSettings { ContentRootPath = AppContext.BaseDirectory });
         builder.Logging.ClearProviders().AddConsole(options => options.LogToStandardErrorThreshold = LogLevel.Trace);
-        var providers = new Providers(builder.Configuration, arguments);
-        builder.Services.AddSingleton<ISandbox>(_ => new LocalSandbox());
-        builder.Services.AddChatClient(providers.Root).UseDeepRecall(providers.Configure);
+        Models.Register(builder.Services, builder.Configuration, arguments);
 
         using var host = builder.Build();
         await host.StartAsync();
         var stopping = host.Services.GetRequiredService<IHostApplicationLifetime>().ApplicationStopping;
         var printer = new ProgressPrinter(Console.Out, !Console.IsOutputRedirected, Environment.GetEnvironmentVariable("NO_COLOR"));
-        printer.Line(providers.Description);
         try
         {
+            printer.Line(Models.Describe(host.Services));
             return await AskAsync(host.Services.GetRequiredService<IChatClient>(), arguments, printer, stopping);
         }
         catch (Exception error)

@@ -81,10 +81,10 @@ public class ProviderTests
     }
 
     [Theory]
-    [InlineData("DeepRecall:Backends:nobody is missing", "DeepRecall__Backend", "nobody")]
-    [InlineData("The backend 'x': BackendOptions.Provider is 'x'; it must be one of openai, anthropic", "DeepRecall__Backend", "x", "DeepRecall__Backends__x__ModelName", "m")]
-    [InlineData("The backend 'openai': BackendOptions.ApiKey is not set; set it, or the environment variable OPENAI_API_KEY", "DeepRecall__Backend", "openai", "DeepRecall__Backends__openai__ModelName", "m")]
-    [InlineData("The backend 'openai': BackendOptions.BaseUrl is 'loopback'; it must be an absolute http or https address", "OPENAI_API_KEY", "k", "OPENAI_BASE_URL", "loopback")]
+    [InlineData("DeepRecall:Backend is 'nobody', which is no entry of DeepRecall:Backends and no key of a registered IChatClient", "DeepRecall__Backend", "nobody")]
+    [InlineData("DeepRecall:Backends:x:Provider is not set, and the key 'x' is no provider; it must be one of openai, anthropic", "DeepRecall__Backend", "x", "DeepRecall__Backends__x__ModelName", "m")]
+    [InlineData("DeepRecall:Backends:openai:ApiKey is not set; set it, or the environment variable OPENAI_API_KEY", "DeepRecall__Backend", "openai", "DeepRecall__Backends__openai__ModelName", "m")]
+    [InlineData("DeepRecall:Backends:openai:BaseUrl is 'loopback'; it must be an absolute http or https address", "OPENAI_API_KEY", "k", "OPENAI_BASE_URL", "loopback")]
     public async Task SettingsThatDoNotFit_AreNamed(string problem, params string[] settings)
     {
         var result = await QuickstartProcess.RunAsync(["Why?"], settings.Chunk(2).ToDictionary(pair => pair[0], pair => pair[1]));

@@ -1,9 +1,15 @@
 using System.Text.RegularExpressions;
 using DeepRecall;
 using DeepRecall.Request;
+using DeepRecall.Retrieval;
 using DeepRecall.Sandboxes.Local;
+using DeepRecall.Sandboxing;
 using DeepRecall.Testing;
 using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Configuration;
+using Microsoft.Extensions.DependencyInjection;
+using Microsoft.Extensions.Hosting;
+using Microsoft.Extensions.Options;
 
 namespace Quickstart.Tests.Readme;
 
@@ -32,13 +38,92 @@ public sealed partial class ReadmeTests : IDisposable
     }
 
     [Fact]
-    public async Task DependencyInjection_Runs()
+    public async Task AddDeepRecall_Runs()
     {
+        await using var server = await FakeOpenAI.StartAsync(request => request.Roles.Contains("system")
+            ? request.Roles.Contains("assistant") ? SecondReply : FirstReply
+            : "disk full");
         var output = new StringWriter();
 
-        await Snippets.DependencyInjectionAsync(new ScriptedChatClient(FirstReply, SecondReply), new ScriptedChatClient("disk full"), _path, output);
+        await Snippets.AddDeepRecallAsync(
+            ["--DeepRecall:Backend=openai", "--DeepRecall:Backends:openai:ModelName=gpt-4o", "--DeepRecall:Backends:openai:ApiKey=k", $"--DeepRecall:Backends:openai:BaseUrl={server.BaseUrl}"],
+            _path,
+            output);
 
         Assert.Equal("step 2: error 7: disk full\n", output.ToString().ReplaceLineEndings("\n"));
+    }
+
+    [Fact]
+    public void Configuration_IsValid_AndThatOfTheCode()
+    {
+        var json = ConfigurationOf().Match(Text(BuildPaths.Readme)).Groups["json"].Value;
+        var bound = Options(builder =>
+        {
+            builder.Configuration.AddJsonStream(new MemoryStream(System.Text.Encoding.UTF8.GetBytes(json)));
+            builder.Services.AddDeepRecall(builder.Configuration.GetSection("DeepRecall"));
+        });
+        var coded = Options(Snippets.AddDeepRecallInCode);
+
+        Assert.Equal(Tell(coded), Tell(bound));
+
+        static DeepRecallServiceOptions Options(Action<HostApplicationBuilder> register)
+        {
+            var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+            register(builder);
+            builder.Services.Configure<DeepRecallServiceOptions>(options =>
+            {
+                foreach (var backend in options.Backends.Values)
+                {
+                    backend.ApiKey = "k";
+                }
+            });
+            using var host = builder.Build();
+            return host.Services.GetRequiredService<IOptions<DeepRecallServiceOptions>>().Value;
+        }
+
+        static string Tell(DeepRecallServiceOptions options) => string.Join(
+            '|',
+            [options.Backend, string.Join(',', options.OtherBackends), options.Environment, options.Environments["docker"].Docker.Image, options.Environments["docker"].Pool.Size,
+             options.MaxIterations, options.MaxDuration, options.Backends["openai"].ModelName, options.Backends["mini"].Provider, options.Backends["mini"].ModelName]);
+    }
+
+    [Fact]
+    public async Task DependencyInjection_Runs()
+    {
+        var builder = Host.CreateEmptyApplicationBuilder(new HostApplicationBuilderSettings());
+        Snippets.DependencyInjection(builder, new ScriptedChatClient(FirstReply, SecondReply), new ScriptedChatClient("disk full"));
+        using var host = builder.Build();
+
+        var response = await host.Services.GetRequiredService<IChatClient>().GetResponseAsync([Question()], cancellationToken: TestContext.Current.CancellationToken);
+
+        Assert.Equal("step 2: error 7: disk full", response.Text);
+    }
+
+    [Fact]
+    public async Task Builder_RegistersWhatItSays()
+    {
+        var services = new ServiceCollection();
+        var configuration = new ConfigurationBuilder()
+            .AddInMemoryCollection(new Dictionary<string, string?> { ["DeepRecall:Backend"] = "own", ["DeepRecall:Environment"] = "gvisor", ["Research:Backend"] = "own" })
+            .Build();
+        Snippets.Builder(services, configuration);
+        services.AddDistributedMemoryCache();
+        await using var provider = services.BuildServiceProvider();
+
+        Assert.Equal("docker", provider.GetRequiredKeyedService<ISandbox>("gvisor").Name);
+        Assert.NotNull(provider.GetRequiredService<IChatClient>().GetService<OpenTelemetryChatClient>());
+        Assert.NotNull(provider.GetRequiredKeyedService<IChatClient>("research").GetService<MyChatClient>());
+    }
+
+    [Fact]
+    public void FromPython_IsValid()
+    {
+        var services = new ServiceCollection();
+        Snippets.FromPython(services, new NoSource());
+        services.Configure<DeepRecallServiceOptions>(options => options.Backends["openai"].ApiKey = options.Backends["mini"].ApiKey = "k");
+        using var provider = services.BuildServiceProvider();
+
+        Assert.Equal("e2b", provider.GetRequiredService<IOptions<DeepRecallServiceOptions>>().Value.Environment);
     }
 
     [Fact]
@@ -116,7 +201,7 @@ public sealed partial class ReadmeTests : IDisposable
     [Fact]
     public void OptionsTable_HasEveryOption_WithItsDefault()
     {
-        var rows = RowOf().Matches(Text(BuildPaths.Readme)).ToDictionary(row => row.Groups["name"].Value, row => row.Groups["value"].Value);
+        var rows = RowOf().Matches(Text(BuildPaths.Readme).Split("\n## Options\n")[1].Split("\n## ")[0]).ToDictionary(row => row.Groups["name"].Value, row => row.Groups["value"].Value);
         var options = new DeepRecallOptions();
 
         Assert.All(typeof(DeepRecallOptions).GetProperties(), property => Assert.Equal(
@@ -143,6 +228,9 @@ public sealed partial class ReadmeTests : IDisposable
         return string.Join('\n', lines.Select(line => line.Length < indent ? line.TrimStart() : line[indent..]));
     }
 
+    [GeneratedRegex(@"<!-- configuration -->\n```json\n(?<json>[\s\S]*?)```")]
+    private static partial Regex ConfigurationOf();
+
     [GeneratedRegex(@"// snippet:(?<name>\S+)\n(?<code>[\s\S]*?)\n *// end\n")]
     private static partial Regex SnippetOf();
 
@@ -151,4 +239,9 @@ public sealed partial class ReadmeTests : IDisposable
 
     [GeneratedRegex(@"^\| `(?<name>\w+)` \| (?<value>[^|]+?) \|", RegexOptions.Multiline)]
     private static partial Regex RowOf();
+
+    private sealed class NoSource : ISearchSource
+    {
+        public Task<IReadOnlyList<SearchResult>> SearchAsync(SearchRequest request, CancellationToken cancellationToken) => Task.FromResult<IReadOnlyList<SearchResult>>([]);
+    }
 }

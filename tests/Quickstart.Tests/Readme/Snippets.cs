@@ -3,6 +3,7 @@ using DeepRecall;
 using DeepRecall.Backends;
 using DeepRecall.Budgets;
 using DeepRecall.Request;
+using DeepRecall.Retrieval;
 using DeepRecall.Sandboxes.Daytona;
 using DeepRecall.Sandboxes.Docker;
 using DeepRecall.Sandboxes.E2B;
@@ -12,6 +13,7 @@ using DeepRecall.Sandboxes.Prime;
 using DeepRecall.Sandboxing;
 using DeepRecall.Trajectory;
 using Microsoft.Extensions.AI;
+using Microsoft.Extensions.Configuration;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 // end
@@ -22,10 +24,43 @@ namespace Quickstart.Tests.Readme;
 /// <remarks>The parameter named Console stands in for the class, so that a test can read what a reader's program would print.</remarks>
 internal static class Snippets
 {
-    public static async Task DependencyInjectionAsync(IChatClient model, IChatClient cheaperModel, string path, TextWriter Console)
+    public static async Task AddDeepRecallAsync(string[] args, string path, TextWriter Console)
+    {
+        // snippet:add-deeprecall
+        var builder = Host.CreateApplicationBuilder(args);
+        builder.Services.AddDeepRecall(builder.Configuration.GetSection("DeepRecall"));
+        using var host = builder.Build();
+        await host.StartAsync(); // a setting that is wrong is told here, by its key
+
+        var client = host.Services.GetRequiredService<IChatClient>();
+        var response = await client.GetResponseAsync(
+        [
+            new ChatMessage(ChatRole.User, [ContextContent.FromFile(path), new TextContent("Which step failed first, and why?")]),
+        ]);
+        Console.WriteLine(response.Text);
+        // end
+    }
+
+    public static void AddDeepRecallInCode(IHostApplicationBuilder builder)
+    {
+        // snippet:add-deeprecall-code
+        builder.Services.AddDeepRecall(options =>
+        {
+            options.Backend = BackendNames.OpenAI;
+            options.OtherBackends.Add("mini");
+            options.Backends[BackendNames.OpenAI] = new BackendOptions { ModelName = "gpt-4o" };
+            options.Backends["mini"] = new BackendOptions { Provider = BackendNames.OpenAI, ModelName = "gpt-4o-mini" };
+            options.Environment = EnvironmentNames.Docker;
+            options.Environments[EnvironmentNames.Docker] = new EnvironmentOptions { Docker = { Image = "python:3.12-slim" }, Pool = { Size = 1 } };
+            options.MaxIterations = 15;
+            options.MaxDuration = TimeSpan.FromMinutes(10);
+        });
+        // end
+    }
+
+    public static void DependencyInjection(IHostApplicationBuilder builder, IChatClient model, IChatClient cheaperModel)
     {
         // snippet:dependency-injection
-        var builder = Host.CreateApplicationBuilder();
         builder.Services.AddSingleton<ISandbox>(_ => new LocalSandbox());
         builder.Services
             .AddChatClient(model) // any IChatClient: OpenAI, Azure, Ollama, ...
@@ -34,14 +69,41 @@ internal static class Snippets
                 options.SubClients.Add(new SubClient("mini", cheaperModel));
                 options.MaxIterations = 20;
             });
-        using var host = builder.Build();
+        // end
+    }
 
-        var client = host.Services.GetRequiredService<IChatClient>();
-        var response = await client.GetResponseAsync(
-        [
-            new ChatMessage(ChatRole.User, [ContextContent.FromFile(path), new TextContent("Which step failed first, and why?")]),
-        ]);
-        Console.WriteLine(response.Text);
+    public static void Builder(IServiceCollection services, IConfiguration configuration)
+    {
+        // snippet:builder
+        services.AddDeepRecall(configuration.GetSection("DeepRecall"))
+            .AddBackend("own", _ => new MyChatClient()) // any IChatClient, by a name for Backend and OtherBackends
+            .AddEnvironment("gvisor", environment =>
+            {
+                environment.Provider = EnvironmentNames.Docker;
+                environment.Docker.Runtime = "runsc";
+            })
+            .ConfigureMainClient(pipeline => pipeline.UseOpenTelemetry()) // around each call of the root model
+            .ConfigureSubClients(pipeline => pipeline.UseDistributedCache()) // around each call of a sub-model
+            .Configure((provider, options) => options.SearchSource = provider.GetService<ISearchSource>());
+
+        services.AddKeyedDeepRecall("research", configuration.GetSection("Research")); // another one: GetRequiredKeyedService<IChatClient>("research")
+        services.AddHealthChecks().AddDeepRecallBackend(ping: true).AddDeepRecallSandbox();
+        // end
+    }
+
+    public static void FromPython(IServiceCollection services, ISearchSource store)
+    {
+        // snippet:from-python
+        services.AddDeepRecall(options =>
+        {
+            options.Backend = "openai";
+            options.Backends["openai"] = new BackendOptions { ModelName = "gpt-4o" };
+            options.OtherBackends.Add("mini");
+            options.Backends["mini"] = new BackendOptions { Provider = "openai", ModelName = "gpt-4o-mini" };
+            options.Environment = "e2b";
+            options.Environments["e2b"] = new EnvironmentOptions { E2B = { ApiKey = "e2b_..." } };
+            options.SearchSource = store;
+        });
         // end
     }
 
@@ -211,6 +273,9 @@ internal static class Snippets
         return client.GetService<ChatClientMetadata>()!.DefaultModelId!;
     }
 }
+
+/// <summary>Stands for a client of the reader's own.</summary>
+internal sealed class MyChatClient() : DelegatingChatClient(new DeepRecall.Testing.ScriptedChatClient(_ => "own"));
 
 /// <summary>What the example with a typed answer asks for.</summary>
 internal sealed record Failure(string Step, int Line);
