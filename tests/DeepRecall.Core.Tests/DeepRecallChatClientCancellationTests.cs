@@ -43,6 +43,7 @@ public sealed class DeepRecallChatClientCancellationTests : IDisposable
         Assert.Equal(StopReason.Cancelled, trajectory.StopReason);
         Assert.Equal(2, trajectory.Turns.Count);
         Assert.Single(trajectory.Turns[0].Cells);
+        Assert.Equal(CellStatus.Interrupted, Assert.Single(trajectory.Turns[1].Cells).Status);
         Assert.Equal(30, trajectory.Usage.TotalTokenCount);
         await _sandbox.AssertNothingLeftAsync(Token);
     }

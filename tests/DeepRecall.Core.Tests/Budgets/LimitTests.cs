@@ -156,6 +156,19 @@ public sealed class LimitTests
     }
 
     [Fact]
+    public async Task CostLimitOfARequestForAnotherModel_IsRefused_BecauseItsPriceIsNotKnown()
+    {
+        using var client = Plan.Client(new ScriptedChatClient(Script.Answer("1")), options =>
+        {
+            options.Model = Priced;
+            options.MaxCostUsd = 100;
+        });
+        var error = await Assert.ThrowsAsync<ArgumentException>(() => client.GetResponseAsync(Script.About("c"), new ChatOptions { ModelId = "dearer" }, Token));
+        Assert.Contains("ModelId is 'dearer', whose price is not known: the one that is known is that of 'scripted-model'", error.Message, StringComparison.Ordinal);
+        Assert.Equal("1", (await client.GetResponseAsync(Script.About("c"), new ChatOptions { ModelId = "scripted-model" }, Token)).Text);
+    }
+
+    [Fact]
     public async Task ClientThatTellsItsPrice_NeedsNoOption()
     {
         var model = new ScriptedChatClient(Script.Answer("'a'"));

@@ -102,6 +102,30 @@ public sealed class CompactionTests
     }
 
     [Fact]
+    public async Task SummaryWhosePromptIsTooLong_IsAskedForWithLessOfTheConversation()
+    {
+        var result = await new Plan(() => new ScriptedChatClient((request, _) =>
+        {
+            if (IsSummary(request))
+            {
+                return request.Messages.Sum(message => message.Text.Length) > 10_000
+                    ? throw new InvalidOperationException("prompt is too long")
+                    : Task.FromResult(new ChatResponse(new ChatMessage(ChatRole.Assistant, "SUMMARY")) { Usage = Usage(50) });
+            }
+
+            var reply = !request.Messages.Any(message => message.Text == "SUMMARY") ? Script.Code($"kept = 5\nprint('{new string('x', 9_000)}')") : Script.Answer("kept");
+            return Task.FromResult(new ChatResponse(new ChatMessage(ChatRole.Assistant, reply)) { Usage = Usage(990) });
+        }))
+        {
+            Configure = options => options.Model = new ModelInfo { ContextWindow = 1_000 },
+        }.RunAsync(Token);
+
+        Assert.Equal("5", result.Text);
+        Assert.NotEmpty(result.Trajectory.Compactions);
+        Assert.Contains(result.Model.Requests, request => IsSummary(request) && request.Messages.Sum(message => message.Text.Length) > 10_000);
+    }
+
+    [Fact]
     public async Task PromptThatIsTooLongAgain_EndsTheRunWithTheModelsException()
     {
         var model = Model(request => request.Turn == 0 ? (Script.Code("x = 1"), 10) : throw new InvalidOperationException("prompt is too long"));

@@ -83,7 +83,7 @@ public sealed class SandboxPoolTests
         time.Advance(TimeSpan.FromMinutes(minutes));
         var process = await pool.StartAsync(Request("mine"), Token);
         Assert.Equal(isHandedOut, process.Nonce is not null);
-        Assert.Equal(isHandedOut ? 0 : 1, sandbox.Started.First().Disposals);
+        await WaitUntilAsync(() => sandbox.Started.First().Disposals == (isHandedOut ? 0 : 1));
     }
 
     [Fact]

@@ -118,6 +118,20 @@ public sealed class PersistentConversationTests : IDisposable
         Assert.Equal(2, _sandbox.Starts);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task AnswerOfAReplThatDiesAfterIt_IsNotLost(bool streamed)
+    {
+        using var client = Client();
+        var first = await AskAsync(client, "c", Script.About("one", "First?"), streamed, Script.Code("import threading, os, time\nthreading.Thread(target=lambda: (time.sleep(0.02), os._exit(3))).start()\nFINAL('kept')"), Script.Answer("'kept'"));
+        _replies.Clear(); // the second reply is for a REPL that died before it could tell the answer
+        var second = await AskAsync(client, "c", Script.Ask("Second?"), streamed, Script.Answer("(context, [message['content'] for message in history])"));
+
+        Assert.Equal("kept", first.Text);
+        Assert.Equal("('one', ['First?', 'kept'])", second.Text);
+    }
+
     [Fact]
     public async Task RequestThatIsCancelledInACell_LosesTheReplAndSaysSo()
     {

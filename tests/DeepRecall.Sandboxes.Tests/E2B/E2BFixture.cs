@@ -23,11 +23,11 @@ public sealed class E2BFixture : IAsyncLifetime
         await Emulator.DisposeAsync();
     }
 
-    internal E2BSandbox CreateSandbox(Action<E2BSandboxOptions>? configure = null, TimeProvider? time = null, HttpMessageHandler? handler = null)
+    internal E2BSandbox CreateSandbox(Action<E2BSandboxOptions>? configure = null, TimeProvider? time = null, HttpMessageHandler? handler = null, int attempts = 8)
     {
         var options = new E2BSandboxOptions { ApiKey = Emulator.ApiKey, ApiUrl = Emulator.Url, SandboxUrl = Emulator.Url };
         configure?.Invoke(options);
         var host = new CloudHost(handler ?? _handler, time ?? TimeProvider.System, NullLogger.Instance);
-        return new E2BSandbox(E2BSettings.Resolve(options, _ => null), host, Quick with { Attempts = 4 }, Quick);
+        return new E2BSandbox(E2BSettings.Resolve(options, _ => null), host, Quick with { Attempts = 4 }, Quick with { Attempts = attempts });
     }
 }

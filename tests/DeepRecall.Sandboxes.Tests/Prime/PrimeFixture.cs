@@ -23,11 +23,11 @@ public sealed class PrimeFixture : IAsyncLifetime
         await Emulator.DisposeAsync();
     }
 
-    internal PrimeSandbox CreateSandbox(Action<PrimeSandboxOptions>? configure = null, HttpMessageHandler? handler = null)
+    internal PrimeSandbox CreateSandbox(Action<PrimeSandboxOptions>? configure = null, HttpMessageHandler? handler = null, int attempts = 8)
     {
         var options = new PrimeSandboxOptions { ApiKey = Emulator.ApiKey, BaseUrl = Emulator.Url };
         configure?.Invoke(options);
         var host = new CloudHost(handler ?? _handler, TimeProvider.System, NullLogger.Instance);
-        return new PrimeSandbox(PrimeSettings.Resolve(options, _ => null), host, Quick with { Attempts = 4 }, Quick);
+        return new PrimeSandbox(PrimeSettings.Resolve(options, _ => null), host, Quick with { Attempts = 4 }, Quick with { Attempts = attempts });
     }
 }

@@ -54,6 +54,13 @@ public sealed class ProcessFaults
     /// <summary>Lets the next input fail.</summary>
     public void FailInput(InputFault fault) => _inputs.Enqueue(fault);
 
+    /// <summary>Forgets the cuts and failures that have not happened yet.</summary>
+    public void Clear()
+    {
+        _cuts.Clear();
+        _inputs.Clear();
+    }
+
     internal InputFault? NextInput() => _inputs.TryDequeue(out var fault) ? fault : null;
 
     /// <summary>The fault of a command that writes input, where there is no other way to write any.</summary>
