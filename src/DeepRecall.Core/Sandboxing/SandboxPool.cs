@@ -14,6 +14,8 @@ namespace DeepRecall.Sandboxing;
 /// </remarks>
 public sealed class SandboxPool : ISandbox, IAsyncDisposable
 {
+    private static readonly TimeSpan RefillDelay = TimeSpan.FromMilliseconds(30);
+
     private readonly ISandbox _inner;
     private readonly int _size;
     private readonly TimeSpan _maxIdleTime;
@@ -222,8 +224,8 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
 
     private async Task RefillAsync()
     {
-        // Its caller is a request that goes on meanwhile.
-        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
+        // Its caller is a request that goes on meanwhile, and that may be done before a start would be; so it has the processor first.
+        await Task.Delay(RefillDelay, CancellationToken.None).ConfigureAwait(false);
         System.Diagnostics.Activity.Current = null; // what is started now is no part of that request's trace
         try
         {
