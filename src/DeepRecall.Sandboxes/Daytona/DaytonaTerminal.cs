@@ -5,6 +5,7 @@ using System.Net.Http.Json;
 using System.Net.WebSockets;
 using System.Text;
 using System.Text.Json;
+using System.Text.RegularExpressions;
 using DeepRecall.Sandboxes.Cloud;
 using DeepRecall.Sandboxing;
 
@@ -16,11 +17,13 @@ namespace DeepRecall.Sandboxes.Daytona;
 /// writes no more than is acknowledged from here, and after a cut whoever uses the terminal is told, for bytes of either direction may be lost.
 /// </remarks>
 [SuppressMessage("Design", "CA1001", Justification = "Disposed asynchronously.")]
-internal sealed class DaytonaTerminal : IAsyncDisposable
+internal sealed partial class DaytonaTerminal : IAsyncDisposable
 {
     private const int MaxMessage = 32 * 1024; // the service closes the connection on one of more than 64 KiB
     private const int AcknowledgeAfter = 32 * 1024; // a quarter of the relay's window
     private const int MaxControl = 16 * 1024;
+    private const int MaxLastWords = 500;
+    private const byte Mark = 6; // what the relay takes for its own: an acknowledgement; twice, it is itself
     private const int KillSignal = 9;
     private const string ExitControl = "X-Daytona-Pty-Exit-Control";
 
@@ -36,9 +39,11 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
     private readonly CancellationTokenSource _stopping = new(); // holds nothing, and may be cancelled late: not disposed
     private readonly CancellationToken _stopped;
     private readonly SemaphoreSlim _sending = new(1, 1);
+    private readonly Queue<byte> _tail = new();
     private readonly TaskCompletionSource<SandboxExit> _ended = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private TaskCompletionSource<ClientWebSocket?> _connection = NewConnection();
     private Task _running = Task.CompletedTask;
+    private ClientWebSocket? _unannounced;
     private SandboxExit _stop = new(null, KillSignal);
     private volatile bool _relayed;
 
@@ -81,8 +86,8 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
     }
 
     /// <summary>
-    /// From now on the terminal carries lines, through the relay that stands behind it: what arrives is acknowledged, and a broken connection is made
-    /// anew. Before, it is the end of the terminal.
+    /// From now on there is a relay behind the terminal: what arrives is acknowledged, and a broken connection is made anew. Before, it is the end
+    /// of the terminal.
     /// </summary>
     public void BeginMessages() => _relayed = true;
 
@@ -92,25 +97,16 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
     /// <exception cref="IOException">The terminal has ended.</exception>
     public async ValueTask WriteAsync(ReadOnlyMemory<byte> bytes, CancellationToken cancellationToken)
     {
-        await _sending.WaitAsync(cancellationToken).ConfigureAwait(false);
-        try
+        var most = _relayed ? MaxMessage / 2 : MaxMessage;
+        while (bytes.Length > 0)
         {
-            var socket = await Volatile.Read(ref _connection).Task.WaitAsync(cancellationToken).ConfigureAwait(false)
-                ?? throw new IOException("The terminal has ended.");
-            while (bytes.Length > 0)
+            var piece = bytes[..Math.Min(bytes.Length, most)];
+            if (!await SendAsync(_relayed ? Escape(piece) : piece, cancellationToken).ConfigureAwait(false))
             {
-                var length = Math.Min(bytes.Length, MaxMessage);
-                await socket.SendAsync(bytes[..length], WebSocketMessageType.Binary, WebSocketMessageFlags.EndOfMessage, _stopped).ConfigureAwait(false);
-                bytes = bytes[length..];
+                return;
             }
-        }
-        catch (Exception error) when (error is WebSocketException or ObjectDisposedException or InvalidOperationException || (error is OperationCanceledException && !cancellationToken.IsCancellationRequested))
-        {
-            // The receiving side sees the break too, and deals with it. (A send that it cuts off is cancelled, by the socket's own account.)
-        }
-        finally
-        {
-            _sending.Release();
+
+            bytes = bytes[piece.Length..];
         }
     }
 
@@ -127,6 +123,62 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
         await _running.ConfigureAwait(false);
         await _pipe.Reader.CompleteAsync().ConfigureAwait(false);
         _invoker.Dispose();
+    }
+
+    // Piece by piece, and doubled in its piece, so that an acknowledgement may come between any two pieces.
+    private static ReadOnlyMemory<byte> Escape(ReadOnlyMemory<byte> piece)
+    {
+        var marks = piece.Span.Count(Mark);
+        if (marks == 0)
+        {
+            return piece;
+        }
+
+        var escaped = new byte[piece.Length + marks];
+        var length = 0;
+        foreach (var value in piece.Span)
+        {
+            escaped[length++] = value;
+            if (value == Mark)
+            {
+                escaped[length++] = Mark;
+            }
+        }
+
+        return escaped;
+    }
+
+    /// <summary>Sends one message.</summary>
+    /// <returns><see langword="false"/> when a cut kept it, or a part of it, from being sent.</returns>
+    private async Task<bool> SendAsync(ReadOnlyMemory<byte> message, CancellationToken cancellationToken)
+    {
+        await _sending.WaitAsync(cancellationToken).ConfigureAwait(false);
+        try
+        {
+            var socket = await Volatile.Read(ref _connection).Task.WaitAsync(cancellationToken).ConfigureAwait(false)
+                ?? throw new IOException("The terminal has ended.");
+            if (Interlocked.CompareExchange(ref _unannounced, null, socket) == socket)
+            {
+                // Before all else on this connection. Line feeds end what was cut off: an acknowledgement, and a line.
+                await socket.SendAsync("\n\n\u0006+\n"u8.ToArray(), WebSocketMessageType.Binary, WebSocketMessageFlags.EndOfMessage, _stopped).ConfigureAwait(false);
+            }
+
+            if (message.Length > 0)
+            {
+                await socket.SendAsync(message, WebSocketMessageType.Binary, WebSocketMessageFlags.EndOfMessage, _stopped).ConfigureAwait(false);
+            }
+
+            return true;
+        }
+        catch (Exception error) when (error is WebSocketException or ObjectDisposedException or InvalidOperationException || (error is OperationCanceledException && !cancellationToken.IsCancellationRequested))
+        {
+            // The receiving side sees the break too, and deals with it. (A send that it cuts off is cancelled, by the socket's own account.)
+            return false;
+        }
+        finally
+        {
+            _sending.Release();
+        }
     }
 
     private static TaskCompletionSource<ClientWebSocket?> NewConnection() => new(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -205,6 +257,7 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
                 result = await socket.ReceiveAsync(buffer, _stopped).ConfigureAwait(false);
                 if (result.MessageType == WebSocketMessageType.Binary)
                 {
+                    Remember(buffer.Span[..result.Count]);
                     _pipe.Writer.Advance(result.Count);
                     await _pipe.Writer.FlushAsync(_stopped).ConfigureAwait(false);
                     unacknowledged += result.Count;
@@ -230,7 +283,7 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
 
             if (result.MessageType == WebSocketMessageType.Close)
             {
-                return ExitOf(Parse(socket.CloseStatusDescription));
+                return WithLastWords(ExitOf(Parse(socket.CloseStatusDescription)));
             }
 
             if (result.EndOfMessage)
@@ -239,12 +292,17 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
                 control.SetLength(0);
                 switch (message?.Status)
                 {
-                    case "connected" when Volatile.Read(ref _connection).TrySetResult(socket) && resumed:
-                        _ = TellRelayAsync("\n\u0006+\n"); // the line feed ends what was cut off
-                        _resumed();
+                    case "connected":
+                        Volatile.Write(ref _unannounced, resumed ? socket : null);
+                        if (Volatile.Read(ref _connection).TrySetResult(socket) && resumed)
+                        {
+                            _ = TellRelayAsync(string.Empty);
+                            _resumed();
+                        }
+
                         break;
                     case "exited":
-                        return ExitOf(message) ?? new SandboxExit(null);
+                        return WithLastWords(ExitOf(message)) ?? new SandboxExit(null);
                     case "error":
                         return new SandboxExit(null, null, _client.Errors.Redact($"the sandbox says: {message.Error ?? "there is no such terminal any more"}"));
                 }
@@ -252,11 +310,38 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
         }
     }
 
+    private void Remember(ReadOnlySpan<byte> received)
+    {
+        foreach (var value in received[Math.Max(0, received.Length - MaxLastWords)..])
+        {
+            if (_tail.Count == MaxLastWords)
+            {
+                _tail.Dequeue();
+            }
+
+            _tail.Enqueue(value);
+        }
+    }
+
+    // The program's standard error is the terminal too: what it says last, when it fails, is no message but a line that tells why. A shell says
+    // a word of its own behind it.
+    private SandboxExit? WithLastWords(SandboxExit? exit)
+    {
+        if (exit is null or { ExitCode: 0 })
+        {
+            return exit;
+        }
+
+        var last = ControlSequences().Replace(Encoding.UTF8.GetString([.. _tail]), string.Empty).Split('\n', StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries)
+            .LastOrDefault(line => line is not ("logout" or "exit"));
+        return last is null || last.StartsWith('{') || last.EndsWith('}') ? exit : exit with { Detail = exit.Detail ?? _client.Errors.Redact(last) };
+    }
+
     private async Task TellRelayAsync(string line)
     {
         try
         {
-            await WriteAsync(Encoding.ASCII.GetBytes(line), _stopped).ConfigureAwait(false);
+            await SendAsync(Encoding.ASCII.GetBytes(line), _stopped).ConfigureAwait(false);
         }
         catch (Exception error) when (error is IOException or OperationCanceledException or ObjectDisposedException)
         {
@@ -326,6 +411,9 @@ internal sealed class DaytonaTerminal : IAsyncDisposable
             throw;
         }
     }
+
+    [GeneratedRegex(@"\x1b\[[0-9;?]*[A-Za-z]")]
+    private static partial Regex ControlSequences();
 
     private static PtyControl? Parse(string? text) => text is null ? null : Parse(Encoding.UTF8.GetBytes(text));
 

@@ -1,11 +1,12 @@
-"""Stands between the worker and its terminal, and writes to the terminal no faster than the host reads.
+r"""Stands between the worker and its terminal, and writes to the terminal no faster than the host reads.
 
 The service drops a client that lags behind by 256 messages, and with it what the terminal showed. So no more than a window is
-ever under way: the host acknowledges what it has, in lines of their own between the messages that it sends.
+ever under way: the host acknowledges what it has, in the midst of what it sends.
 
-host -> relay   \x06<count>   so many bytes have arrived
-                \x06+         forget what is under way: the connection was lost, and a new one is there
-Every other line is the worker's. The worker goes on here, as a child; this process ends as the worker does.
+host -> relay   \x06<count>\n  so many bytes have arrived
+                \x06+\n        forget what is under way: the connection was lost, and a new one is there
+                \x06\x06       the byte \x06 itself
+All else is the worker's. The worker goes on here, as a child; this process ends as the worker does.
 """
 
 import os
@@ -13,7 +14,7 @@ import select
 import signal
 
 WINDOW = 128 * 1024
-MARK = 6  # ACK
+MARK = b"\x06"  # ACK
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def relay(to_worker: int, from_worker: int) -> None:
     reading = writing = False
     under_way = 0
     waiting = bytearray()
-    lines = Lines()
+    received = Received()
     while True:
         if reading != (under_way < WINDOW):
             reading = not reading
@@ -57,8 +58,8 @@ def relay(to_worker: int, from_worker: int) -> None:
                 data = os.read(0, 65536)
                 if not data:
                     return
-                waiting += lines.take(data)
-                under_way = 0 if lines.forgotten else max(0, under_way - lines.arrived)
+                waiting += received.take(data)
+                under_way = 0 if received.forgotten else max(0, under_way - received.arrived)
                 write(to_worker, waiting)
             elif descriptor == to_worker:
                 write(to_worker, waiting)
@@ -82,32 +83,35 @@ def write(to_worker: int, waiting: bytearray) -> None:
             waiting.clear()
 
 
-class Lines:
-    """Takes the host's acknowledgements out of what it sends."""
+class Received:
+    """Takes the acknowledgements out of what the host sends."""
 
     def __init__(self) -> None:
         self.arrived = 0
         self.forgotten = False
         self._held = b""
-        self._fresh = True
 
     def take(self, data: bytes) -> bytes:
         self.arrived, self.forgotten = 0, False
         data, self._held = self._held + data, b""
         passed = bytearray()
         start = 0
-        while start < len(data):
-            end = data.find(b"\n", start)
-            if self._fresh and data[start] == MARK:
-                if end < 0:
-                    self._held = data[start:]
-                    break
-                self._acknowledge(data[start + 1 : end])
-            else:
-                self._fresh = end >= 0
-                passed += data[start : end + 1 if end >= 0 else len(data)]
-            start = end + 1 if end >= 0 else len(data)
-        return bytes(passed)
+        while True:
+            mark = data.find(MARK, start)
+            if mark < 0:
+                passed += data[start:]
+                return bytes(passed)
+            passed += data[start:mark]
+            if data[mark + 1 : mark + 2] == MARK:
+                passed += MARK
+                start = mark + 2
+                continue
+            end = data.find(b"\n", mark)
+            if end < 0:
+                self._held = data[mark:]
+                return bytes(passed)
+            self._acknowledge(data[mark + 1 : end])
+            start = end + 1
 
     def _acknowledge(self, count: bytes) -> None:
         if count == b"+":

@@ -185,7 +185,8 @@ public sealed class DaytonaWireTests : IAsyncLifetime
     {
         Emulator.Faults.Profile = "PATH=/nowhere\n";
         var error = await Assert.ThrowsAsync<SandboxException>(() => TestRepl.StartAsync(_daytona.Sandbox));
-        Assert.Contains("could not start Python: exit code 127; the sandbox needs a shell and python3", error.Message, StringComparison.Ordinal);
+        Assert.Contains("could not start Python: exit code 127, ", error.Message, StringComparison.Ordinal);
+        Assert.Contains("python3: command not found; the sandbox needs a shell and python3", error.Message, StringComparison.Ordinal);
         Assert.Empty(Emulator.Running);
     }
 
