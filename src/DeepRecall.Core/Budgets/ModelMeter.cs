@@ -78,6 +78,8 @@ internal sealed class ModelMeter(DeepRecallOptions options, BudgetLedger ledger,
         BudgetLedger.Reservation? held,
         CancellationToken cancellationToken)
     {
+        // A client that blocks its caller blocks this task, and not the run, which ends at its time all the same.
+        await Task.CompletedTask.ConfigureAwait(ConfigureAwaitOptions.ForceYielding);
         ChatResponse? response;
         try
         {

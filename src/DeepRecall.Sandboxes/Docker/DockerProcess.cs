@@ -8,6 +8,8 @@ namespace DeepRecall.Sandboxes.Docker;
 /// <summary>A worker in a container of its own.</summary>
 internal sealed class DockerProcess : ISandboxProcess
 {
+    private const int Killed = 137; // 128 and the number of SIGKILL, which is how a container's end for want of memory looks
+
     private static readonly TimeSpan LastWords = TimeSpan.FromSeconds(1);
 
     private readonly DockerEngine _engine;
@@ -17,9 +19,6 @@ internal sealed class DockerProcess : ISandboxProcess
     private readonly string? _shared;
     private readonly Task<SandboxExit> _exited;
     private readonly Lazy<Task> _disposal;
-    // 128 and the number of SIGKILL, which is how a container's end for want of memory looks.
-    private const int Killed = 137;
-
     private readonly CancellationTokenSource _watch = new();
     private volatile bool _ending;
 

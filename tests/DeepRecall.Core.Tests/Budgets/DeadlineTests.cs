@@ -59,6 +59,27 @@ public sealed class DeadlineTests : IDisposable
         Assert.Equal(("first", StopReason.MaxDuration), (response.Text, response.GetTrajectory()?.StopReason));
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task ModelCallThatBlocksItsCaller_EndsAtTheTimeToo(bool streamed)
+    {
+        using var never = new ManualResetEventSlim();
+        var model = new ScriptedChatClient(request =>
+        {
+            if (request.Turn == 1)
+            {
+                never.Wait(Token);
+            }
+
+            return Script.Code("answer['content'] = 'first'");
+        });
+        var response = await RunAsync(streamed, model);
+        never.Set();
+
+        Assert.Equal(("first", StopReason.MaxDuration), (response.Text, response.GetTrajectory()?.StopReason));
+    }
+
     [Fact]
     public async Task ModelThatHangsInTheLastQuestionToo_LeavesAStatement()
     {

@@ -17,7 +17,7 @@ internal sealed partial record ConfinementPlan(
     private const nuint AskForVersion = 1;
 
     private static readonly string[] NeededCalls =
-        ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp", "prctl", "capset", "close_range"];
+        ["landlock_create_ruleset", "landlock_add_rule", "landlock_restrict_self", "seccomp", "prctl", "capset", "close_range", "unshare"];
 
     /// <summary>The Python that carries a plan out.</summary>
     public static string Source { get; } = ReadSource();

@@ -56,6 +56,7 @@ internal static class ConfinementReport
                 new("inspection", steps["inspection"].IsHeld, steps["inspection"].Detail),
                 new("descriptors", steps["descriptors"].IsHeld, steps["descriptors"].Detail),
                 new("limits", limits.IsHeld, limits.Detail),
+                new("namespaces", steps["namespaces"].IsHeld, steps["namespaces"].IsHeld ? $"{steps["namespaces"].Detail} of its own" : steps["namespaces"].Detail, IsExtra: true),
             ],
         };
     }
