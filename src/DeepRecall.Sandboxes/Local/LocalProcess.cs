@@ -61,6 +61,8 @@ internal sealed partial class LocalProcess : ISandboxProcess
 
     internal int Id => _id;
 
+    private bool MayHaveStartedOthers => Isolation?.Parts.Any(part => part is { Name: "processes", IsHeld: true }) is not true;
+
     /// <summary>Starts the worker: the one place where the local environment makes a process.</summary>
     public static LocalProcess Start(PythonInterpreter python, bool useSitePackages, LocalHome home, string workerDirectory, string nonce, bool isConfined)
     {
@@ -302,7 +304,7 @@ internal sealed partial class LocalProcess : ISandboxProcess
             {
                 // At once, while the group's number cannot belong to anybody else: what the worker started ends with it.
                 SendSignal(-_id, Kill);
-                if (Isolation?.Parts.Any(part => part is { Name: "processes", IsHeld: true }) is not true)
+                if (MayHaveStartedOthers)
                 {
                     // What left its group has no parent any more by which to be found.
                     EndEach(() => ProcessTree.WithVariable(ScratchVariable, _scratch));
@@ -347,9 +349,14 @@ internal sealed partial class LocalProcess : ISandboxProcess
             return;
         }
 
-        // The worker leads a process group of its own. What left the group is found below the worker, while that is there: it is stopped, and ended last.
-        SendSignal(_id, Stop);
-        EndEach(() => ProcessTree.Descendants(_id));
+        // The worker leads a process group of its own. What left the group is found below the worker, while that is there: it is stopped, and ended
+        // last. Not where there can be nothing below it: a host that died in between would leave it stopped, where it does not see that its host is gone.
+        if (MayHaveStartedOthers)
+        {
+            SendSignal(_id, Stop);
+            EndEach(() => ProcessTree.Descendants(_id));
+        }
+
         SendSignal(-_id, Kill);
         SendSignal(_id, Kill);
     }

@@ -254,6 +254,11 @@ public sealed class LocalSandboxBehaviourTests : IDisposable
         try
         {
             Assert.True(LocalProcesses.IsAlive(orphan));
+            while (await File.ReadAllTextAsync($"/proc/{orphan}/comm", TestContext.Current.CancellationToken) != "sleep\n")
+            {
+                await Task.Delay(5, TestContext.Current.CancellationToken); // in the midst of becoming another program it has no environment to be found by
+            }
+
             await repl.DisposeAsync();
             await LocalProcesses.WaitForEndAsync(orphan);
         }
