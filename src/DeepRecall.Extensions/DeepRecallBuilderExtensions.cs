@@ -36,15 +36,7 @@ public static class DeepRecallBuilderExtensions
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         ArgumentNullException.ThrowIfNull(configure);
         Own(builder).TryAddBackend(name);
-        builder.Services.Configure<DeepRecallServiceOptions>(builder.Name, options =>
-        {
-            if (!options.Backends.TryGetValue(name, out var entry))
-            {
-                options.Backends[name] = entry = new BackendOptions();
-            }
-
-            configure(entry);
-        });
+        builder.Services.Configure<DeepRecallServiceOptions>(builder.Name, options => configure(DeepRecallServiceOptions.Entry(options.Backends, name)));
         return builder;
     }
 
@@ -56,11 +48,7 @@ public static class DeepRecallBuilderExtensions
     /// <exception cref="ArgumentException"><paramref name="name"/> is blank.</exception>
     public static IDeepRecallBuilder AddBackend(this IDeepRecallBuilder builder, string name, Func<IServiceProvider, IChatClient> create)
     {
-        ArgumentNullException.ThrowIfNull(builder);
-        ArgumentException.ThrowIfNullOrWhiteSpace(name);
-        ArgumentNullException.ThrowIfNull(create);
-        var key = Own(builder).Instance.KeyOf(name);
-        builder.Services.RemoveAllKeyed<IChatClient>(key).AddKeyedSingleton(key, (services, _) => create(services));
+        Replace(builder, name, create);
         return builder;
     }
 
@@ -76,15 +64,7 @@ public static class DeepRecallBuilderExtensions
         ArgumentException.ThrowIfNullOrWhiteSpace(name);
         ArgumentNullException.ThrowIfNull(configure);
         Own(builder).TryAddEnvironment(name);
-        builder.Services.Configure<DeepRecallServiceOptions>(builder.Name, options =>
-        {
-            if (!options.Environments.TryGetValue(name, out var entry))
-            {
-                options.Environments[name] = entry = new EnvironmentOptions();
-            }
-
-            configure(entry);
-        });
+        builder.Services.Configure<DeepRecallServiceOptions>(builder.Name, options => configure(DeepRecallServiceOptions.Entry(options.Environments, name)));
         return builder;
     }
 
@@ -96,11 +76,7 @@ public static class DeepRecallBuilderExtensions
     /// <exception cref="ArgumentException"><paramref name="name"/> is blank.</exception>
     public static IDeepRecallBuilder AddSandbox(this IDeepRecallBuilder builder, string name, Func<IServiceProvider, ISandbox> create)
     {
-        ArgumentNullException.ThrowIfNull(builder);
-        ArgumentException.ThrowIfNullOrWhiteSpace(name);
-        ArgumentNullException.ThrowIfNull(create);
-        var key = Own(builder).Instance.KeyOf(name);
-        builder.Services.RemoveAllKeyed<ISandbox>(key).AddKeyedSingleton(key, (services, _) => create(services));
+        Replace(builder, name, create);
         return builder;
     }
 
@@ -144,6 +120,16 @@ public static class DeepRecallBuilderExtensions
         ArgumentNullException.ThrowIfNull(configure);
         builder.Services.Configure<PipelineSteps>(builder.Name, steps => steps.Sub.Add(configure));
         return builder;
+    }
+
+    private static void Replace<T>(IDeepRecallBuilder builder, string name, Func<IServiceProvider, T> create)
+        where T : class
+    {
+        ArgumentNullException.ThrowIfNull(builder);
+        ArgumentException.ThrowIfNullOrWhiteSpace(name);
+        ArgumentNullException.ThrowIfNull(create);
+        var key = Own(builder).Instance.KeyOf(name);
+        builder.Services.RemoveAllKeyed<T>(key).AddKeyedSingleton(key, (services, _) => create(services));
     }
 
     private static DeepRecallBuilder Own(IDeepRecallBuilder builder) =>

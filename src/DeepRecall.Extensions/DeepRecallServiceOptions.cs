@@ -37,4 +37,19 @@ public sealed class DeepRecallServiceOptions : DeepRecallOptions
     /// Gets the environments and their options, by names of the application's own; each is an <see cref="Sandboxing.ISandbox"/> service with that key.
     /// </summary>
     public IDictionary<string, EnvironmentOptions> Environments { get; private set; } = new Dictionary<string, EnvironmentOptions>(StringComparer.OrdinalIgnoreCase);
+
+    /// <summary>The name of the root model; <see langword="null"/> when it is the application's own client, or not said.</summary>
+    internal string? RootBackend => Backend ?? (Backends.Count == 1 ? Backends.Keys.First() : null);
+
+    /// <summary>The entry of a dictionary of these options, made when it is not there.</summary>
+    internal static T Entry<T>(IDictionary<string, T> entries, string name)
+        where T : new()
+    {
+        if (!entries.TryGetValue(name, out var entry))
+        {
+            entries[name] = entry = new T();
+        }
+
+        return entry;
+    }
 }

@@ -40,19 +40,9 @@ public sealed class SandboxPool : ISandbox, IAsyncDisposable
     {
         ArgumentNullException.ThrowIfNull(inner);
         options ??= new();
-        if (options.Size < 0)
+        foreach (var (option, value, allowed) in options.Problems())
         {
-            throw new ArgumentOutOfRangeException(nameof(options), options.Size, $"{nameof(SandboxPoolOptions)}.{nameof(options.Size)} must be 0 or more.");
-        }
-
-        if (options.MaxIdleTime <= TimeSpan.Zero)
-        {
-            throw new ArgumentOutOfRangeException(nameof(options), options.MaxIdleTime, $"{nameof(SandboxPoolOptions)}.{nameof(options.MaxIdleTime)} must be more than zero.");
-        }
-
-        if (options.StartTimeout <= TimeSpan.Zero && options.StartTimeout != Timeout.InfiniteTimeSpan)
-        {
-            throw new ArgumentOutOfRangeException(nameof(options), options.StartTimeout, $"{nameof(SandboxPoolOptions)}.{nameof(options.StartTimeout)} must be more than zero, or infinite.");
+            throw new ArgumentOutOfRangeException(nameof(options), value, $"{nameof(SandboxPoolOptions)}.{option} must be {allowed}.");
         }
 
         _inner = inner;

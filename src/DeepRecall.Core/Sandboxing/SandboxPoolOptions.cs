@@ -20,4 +20,23 @@ public sealed class SandboxPoolOptions
     /// as <see cref="DeepRecallOptions.SandboxStartTimeout"/>, which holds for those that a request starts.
     /// </summary>
     public TimeSpan StartTimeout { get; set; } = TimeSpan.FromSeconds(60);
+
+    /// <summary>What is wrong with the options: each with its value and what is allowed.</summary>
+    internal IEnumerable<(string Option, object? Value, string Allowed)> Problems()
+    {
+        if (Size < 0)
+        {
+            yield return (nameof(Size), Size, "0 or more");
+        }
+
+        if (MaxIdleTime <= TimeSpan.Zero)
+        {
+            yield return (nameof(MaxIdleTime), MaxIdleTime, "more than zero");
+        }
+
+        if (StartTimeout <= TimeSpan.Zero && StartTimeout != Timeout.InfiniteTimeSpan)
+        {
+            yield return (nameof(StartTimeout), StartTimeout, "more than zero, or infinite");
+        }
+    }
 }

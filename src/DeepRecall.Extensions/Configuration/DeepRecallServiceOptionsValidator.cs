@@ -38,7 +38,7 @@ internal sealed class DeepRecallServiceOptionsValidator(DeepRecallRegistry regis
 
     private void CheckBackends(DeepRecallServiceOptions options, DeepRecallInstance instance, List<string> problems)
     {
-        var root = options.Backend ?? (options.Backends.Count == 1 ? options.Backends.Keys.First() : null);
+        var root = options.RootBackend;
         if (root is null && !registry.HasApplicationClient())
         {
             problems.Add(options.Backends.Count == 0
@@ -120,15 +120,7 @@ internal sealed class DeepRecallServiceOptionsValidator(DeepRecallRegistry regis
                 problems.Add($"{instance.Path}:Environments:{key}:Provider is {WrongProvider(key, entry.Provider, "environment", EnvironmentNames.All)}");
             }
 
-            if (entry.Pool.Size < 0)
-            {
-                problems.Add($"{instance.Path}:Environments:{key}:Pool:Size is {entry.Pool.Size}; it must be 0 or more.");
-            }
-
-            if (entry.Pool.MaxIdleTime <= TimeSpan.Zero)
-            {
-                problems.Add($"{instance.Path}:Environments:{key}:Pool:MaxIdleTime is {entry.Pool.MaxIdleTime}; it must be more than zero.");
-            }
+            problems.AddRange(entry.Pool.Problems().Select(problem => $"{instance.Path}:Environments:{key}:Pool:{problem.Option} is {problem.Value}; it must be {problem.Allowed}."));
         }
 
         if (options.Sandbox is not null)

@@ -20,12 +20,7 @@ internal static class SectionBinder
             section.Bind(options);
             foreach (var entry in section.GetSection(nameof(options.Environments)).GetChildren())
             {
-                if (!options.Environments.TryGetValue(entry.Key, out var environment))
-                {
-                    options.Environments[entry.Key] = environment = new EnvironmentOptions();
-                }
-
-                BindEnvironment(entry, environment);
+                BindEnvironment(entry, DeepRecallServiceOptions.Entry(options.Environments, entry.Key));
             }
         }
         catch (InvalidOperationException error)

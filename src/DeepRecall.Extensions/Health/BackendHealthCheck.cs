@@ -14,8 +14,9 @@ internal sealed class BackendHealthCheck(IServiceProvider services, string insta
         try
         {
             var own = services.GetRequiredKeyedService<InstanceServices>(instance);
-            name ??= own.Options.Backend ?? own.Options.Backends.Keys.FirstOrDefault();
-            var client = name is null ? services.GetRequiredService<IChatClient>() : own.ResolveBackend(name, "Backend");
+            var options = own.Options;
+            name ??= options.RootBackend;
+            var client = name is null ? own.ResolveRoot(options) : own.ResolveBackend(name, nameof(options.Backend));
 
             // Asking for it makes the client, which is where options are read.
             var metadata = client.GetService<ChatClientMetadata>();

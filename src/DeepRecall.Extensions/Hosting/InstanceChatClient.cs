@@ -11,7 +11,6 @@ namespace DeepRecall.Hosting;
 internal sealed class InstanceChatClient(InstanceServices instance, IServiceProvider services) : IChatClient
 {
     private readonly RunningRequests _running = services.GetRequiredService<RunningRequests>();
-    private readonly DeepRecallRegistry _registry = services.GetRequiredService<DeepRecallRegistry>();
     private readonly Lock _lock = new();
     private Generation? _current;
 
@@ -89,25 +88,11 @@ internal sealed class InstanceChatClient(InstanceServices instance, IServiceProv
         }
 
         return new DeepRecallChatClient(
-            PipelineSteps.Build(RootClient(given), steps.Main, services),
+            PipelineSteps.Build(instance.ResolveRoot(given), steps.Main, services),
             options,
             services.GetService<ILoggerFactory>(),
             services.GetService<TimeProvider>(),
             services);
-    }
-
-    private IChatClient RootClient(DeepRecallServiceOptions options)
-    {
-        var name = options.Backend ?? (options.Backends.Count == 1 ? options.Backends.Keys.First() : null);
-        if (name is not null)
-        {
-            return instance.ResolveBackend(name, nameof(options.Backend));
-        }
-
-        return _registry.HasApplicationClient()
-            ? services.GetRequiredService<IChatClient>()
-            : throw new InvalidOperationException(
-                $"{instance.Instance.Path}:{nameof(options.Backend)} is not set, {(options.Backends.Count == 0 ? $"there is no entry in {instance.Instance.Path}:Backends" : "there are several backends")}, and no IChatClient is registered. Set it to the backend of the root model.");
     }
 
     /// <summary>A client and the options that it was made from; it is disposed when it was replaced and the last request on it has ended.</summary>

@@ -71,6 +71,14 @@ internal sealed class InstanceServices(DeepRecallInstance instance, IServiceProv
         Resolve<IChatClient>(name, Options.Backends.ContainsKey(name) ? GetBackend : null)
         ?? throw new InvalidOperationException($"{instance.Path}:{option} is '{name}', which is no entry of {instance.Path}:Backends and no key of a registered IChatClient.");
 
+    /// <summary>The root model's client: the backend that the options name, or the application's own client.</summary>
+    /// <exception cref="InvalidOperationException">There is neither.</exception>
+    public IChatClient ResolveRoot(DeepRecallServiceOptions options) =>
+        options.RootBackend is { } name ? ResolveBackend(name, nameof(options.Backend))
+        : services.GetRequiredService<DeepRecallRegistry>().HasApplicationClient() ? services.GetRequiredService<IChatClient>()
+        : throw new InvalidOperationException(
+            $"{instance.Path}:{nameof(options.Backend)} is not set, {(options.Backends.Count == 0 ? $"there is no entry in {instance.Path}:Backends" : "there are several backends")}, and no IChatClient is registered. Set it to the backend of the root model.");
+
     /// <summary>The environment that a name stands for: an entry, or what the application registered under it.</summary>
     /// <exception cref="InvalidOperationException">There is none.</exception>
     public ISandbox ResolveEnvironment(string name) =>

@@ -98,6 +98,7 @@ public sealed class SectionBindingTests
     [InlineData("""{ "Environments": { "mine": { } , "yours": { "Provider": "cloud" } } }""", "DeepRecall:Environments:yours:Provider is 'cloud'; it must be one of local, docker")]
     [InlineData("""{ "Environment": "docker", "Environments": { "docker": { "MemoryMB": 1 } } }""", "DeepRecall:Environments:docker:MemoryMB is '1'; it must be at least 64.")]
     [InlineData("""{ "Environments": { "local": { "Pool": { "Size": -1 } } } }""", "DeepRecall:Environments:local:Pool:Size is -1; it must be 0 or more.")]
+    [InlineData("""{ "Environments": { "local": { "Pool": { "StartTimeout": "00:00:00" } } } }""", "DeepRecall:Environments:local:Pool:StartTimeout is 00:00:00; it must be more than zero, or infinite.")]
     [InlineData("""{ "SubClientByDepth": { "0": "mini" } }""", "DeepRecall:SubClientByDepth[0] is 'mini', which is no sub-client")]
     public void OptionsThatCannotWork_AreToldWithTheirPaths(string section, string expected)
     {

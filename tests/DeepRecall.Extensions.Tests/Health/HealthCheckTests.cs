@@ -29,6 +29,18 @@ public sealed class HealthCheckTests
     }
 
     [Fact]
+    public async Task WithoutABackend_ItIsTheClientOfTheApplicationThatIsChecked_NotAnEntryThatIsNotTheRoot()
+    {
+        var own = new ScriptedChatClient(_ => "pong");
+        _services.AddChatClient(own);
+        _services.AddDeepRecall(o => o.Backends["a"] = o.Backends["b"] = new Backends.BackendOptions { Provider = "vllm", ModelName = "m" });
+        _services.AddHealthChecks().AddDeepRecallBackend(ping: true);
+
+        Assert.Equal(HealthStatus.Healthy, Assert.Single(await CheckAsync()).Value.Status);
+        Assert.Single(own.Requests);
+    }
+
+    [Fact]
     public async Task Ping_AsksTheModel()
     {
         var model = new ScriptedChatClient(_ => "pong");
