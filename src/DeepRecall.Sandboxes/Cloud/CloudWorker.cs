@@ -22,13 +22,4 @@ internal static class CloudWorker
 
     /// <summary>Quotes a word for a POSIX shell.</summary>
     public static string Quote(string word) => $"'{word.Replace("'", "'\\''", StringComparison.Ordinal)}'";
-
-    /// <summary>Refuses what is no name for an uploaded file.</summary>
-    public static void CheckUploadName(string name)
-    {
-        if (name.Length == 0 || name.Any(letter => !char.IsAsciiLetterOrDigit(letter) && letter is not ('.' or '-' or '_')) || name.Trim('.').Length == 0)
-        {
-            throw new ArgumentException($"'{name}' is no name for an uploaded file: letters, digits, dots, hyphens and underscores are allowed.", nameof(name));
-        }
-    }
 }

@@ -85,7 +85,7 @@ internal sealed partial class ConnectProcess : ISandboxProcess
 
     public Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken)
     {
-        CloudWorker.CheckUploadName(name);
+        UploadName.Check(name);
         return _service.UploadAsync(name, write, cancellationToken);
     }
 

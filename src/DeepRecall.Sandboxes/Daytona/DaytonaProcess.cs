@@ -73,7 +73,7 @@ internal sealed class DaytonaProcess : ISandboxProcess
 
     public async Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken)
     {
-        CloudWorker.CheckUploadName(name);
+        UploadName.Check(name);
         var path = $"{_place!.Directory}/{name}";
         var action = $"upload '{name}' to the sandbox {_machine.Id}";
         using var request = _client.Request(HttpMethod.Post, new Uri(_machine.Toolbox, "files/bulk-upload"));

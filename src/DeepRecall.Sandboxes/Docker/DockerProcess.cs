@@ -66,10 +66,7 @@ internal sealed class DockerProcess : ISandboxProcess
 
     public async Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken)
     {
-        if (name.Length == 0 || name.Any(letter => !char.IsAsciiLetterOrDigit(letter) && letter is not ('.' or '-' or '_')) || name.Trim('.').Length == 0)
-        {
-            throw new ArgumentException($"'{name}' is no name for an uploaded file: letters, digits, dots, hyphens and underscores are allowed.", nameof(name));
-        }
+        UploadName.Check(name);
 
         var path = Path.Combine(_shared ?? _scratch, name);
         var file = new FileStream(path, FileMode.Create, FileAccess.ReadWrite, FileShare.Read, bufferSize: 0, FileOptions.Asynchronous);

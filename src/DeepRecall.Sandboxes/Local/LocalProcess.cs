@@ -136,10 +136,7 @@ internal sealed partial class LocalProcess : ISandboxProcess
 
     public async Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken)
     {
-        if (name.Length == 0 || name.Any(letter => !char.IsAsciiLetterOrDigit(letter) && letter is not ('.' or '-' or '_')) || name.Trim('.').Length == 0)
-        {
-            throw new ArgumentException($"'{name}' is no name for an uploaded file: letters, digits, dots, hyphens and underscores are allowed.", nameof(name));
-        }
+        UploadName.Check(name);
 
         // Not written in place: code in the sandbox could have put a link there, to a file that the host may write and it may not.
         var upload = _home.CreateUploadPath();

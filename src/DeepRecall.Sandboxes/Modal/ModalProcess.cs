@@ -71,7 +71,7 @@ internal sealed class ModalProcess : ISandboxProcess
 
     public async Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken)
     {
-        CloudWorker.CheckUploadName(name);
+        UploadName.Check(name);
         var path = $"{_place!.Directory}/{name}";
         var execId = await _router.StartAsync(["sh", "-c", "exec cat > \"$0\"", path], cancellationToken).ConfigureAwait(false);
         using var ending = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken, _lostToken);

@@ -92,7 +92,7 @@ internal sealed partial class PrimeContainerProcess : ISandboxProcess
 
     public Task<string> UploadAsync(string name, Func<Stream, CancellationToken, Task> write, CancellationToken cancellationToken)
     {
-        CloudWorker.CheckUploadName(name);
+        UploadName.Check(name);
         return _gateway.UploadAsync(name, write, cancellationToken);
     }
 
